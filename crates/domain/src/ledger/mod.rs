@@ -1,0 +1,19 @@
+//! The ledger's laws: pure functions from loaded books to changed books.
+//!
+//! An adapter loads the rows that a command needs into [`Books`], calls one function of this module, and writes
+//! back what changed, all in one transaction. The in-memory, SQLite and PostgreSQL adapters and the simulation
+//! run these same functions; none decides anything itself. Nothing here knows a database, a clock or a network.
+
+mod books;
+mod carve;
+mod end;
+mod hold;
+mod settle;
+mod window;
+
+pub use books::{Books, LedgerError, Shelf};
+pub use carve::{CarveOrder, CarveRefusal, SPAN_MAX, carve};
+pub use end::end;
+pub use hold::{HoldOrder, HoldRefusal, expire_hold, extend_hold, settle_hold};
+pub use settle::{RETENTION, doubt, forfeit, lease_size, refund, settle};
+pub use window::{close_window, open_share, open_window};

@@ -1,0 +1,86 @@
+//! Movements: the lines of the ledger, append-only.
+
+use crate::account::Pocket;
+use crate::id::{AccountId, AllocationId, DecisionId, GrantId, HoldId, LeaseId, MovementId};
+use crate::principal::Principals;
+use crate::time::Timestamp;
+use crate::units::Units;
+
+/// Units that moved, once, for a cause. An account's balance is the sum of its movements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Movement {
+    /// Our id.
+    pub id: MovementId,
+    /// When.
+    pub at: Timestamp,
+    /// In which account.
+    pub account: AccountId,
+    /// Out of which pocket; none when units enter the account.
+    pub from: Option<Pocket>,
+    /// Into which pocket; none when units leave the account.
+    pub to: Option<Pocket>,
+    /// How many.
+    pub amount: Units,
+    /// Why.
+    pub cause: Cause,
+    /// On whose behalf.
+    pub principals: Principals,
+}
+
+/// Why units moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A grant was issued.
+    Grant(GrantId),
+    /// A user's share was set aside from the customer's quota.
+    Share(AccountId),
+    /// An allocation was carved.
+    Carve(AllocationId),
+    /// An allocation ended and what was left went back.
+    Return(AllocationId),
+    /// A gate took units into its memory, gave them back, or reported their use.
+    Lease(LeaseId),
+    /// Units were set aside for a call, committed or released.
+    Hold(HoldId),
+    /// One idempotency key was debited twice at different gates; the second debit came back.
+    Duplicate(DecisionId),
+    /// A window closed over units that nobody used.
+    Lapse(AccountId),
+    /// An operator declared a lost gate's units as spent.
+    Forfeit(LeaseId),
+}
+
+impl Cause {
+    /// The word in tables, and the id it goes with.
+    pub fn parts(self) -> (&'static str, uuid::Uuid) {
+        use crate::id::Id;
+        match self {
+            Self::Grant(id) => ("grant", id.uuid()),
+            Self::Share(id) => ("share", id.uuid()),
+            Self::Carve(id) => ("carve", id.uuid()),
+            Self::Return(id) => ("return", id.uuid()),
+            Self::Lease(id) => ("lease", id.uuid()),
+            Self::Hold(id) => ("hold", id.uuid()),
+            Self::Duplicate(id) => ("duplicate", id.uuid()),
+            Self::Lapse(id) => ("lapse", id.uuid()),
+            Self::Forfeit(id) => ("forfeit", id.uuid()),
+        }
+    }
+
+    /// Reads back the two parts.
+    pub fn from_parts(word: &str, id: uuid::Uuid) -> Option<Self> {
+        use crate::id::Id;
+        Some(match word {
+            "grant" => Self::Grant(Id::from_uuid(id)),
+            "share" => Self::Share(Id::from_uuid(id)),
+            "carve" => Self::Carve(Id::from_uuid(id)),
+            "return" => Self::Return(Id::from_uuid(id)),
+            "lease" => Self::Lease(Id::from_uuid(id)),
+            "hold" => Self::Hold(Id::from_uuid(id)),
+            "duplicate" => Self::Duplicate(Id::from_uuid(id)),
+            "lapse" => Self::Lapse(Id::from_uuid(id)),
+            "forfeit" => Self::Forfeit(Id::from_uuid(id)),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Notices: what other systems want to hear of, written to the outbox in the transaction in which it happens.
+
+use crate::allocation::AllocationState;
+use crate::id::{AccountId, AllocationId, LeaseId, NoticeId};
+use crate::time::Timestamp;
+
+/// The share of an account's units whose use is announced, in percent.
+pub const THRESHOLD_PERCENT: i64 = 80;
+
+/// One entry of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Our id.
+    pub id: NoticeId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// An allocation was carved.
+    AllocationCreated(AllocationId),
+    /// An allocation ended.
+    AllocationEnded(AllocationId, AllocationState),
+    /// Four fifths of an account are used.
+    ThresholdReached(AccountId),
+    /// All of an account is used.
+    Exhausted(AccountId),
+    /// A gate fell silent and its units are charged until it settles.
+    LeaseInDoubt(LeaseId),
+}
+
+impl Event {
+    /// The name of the event's type, and the id it is about.
+    pub fn parts(&self) -> (&'static str, uuid::Uuid) {
+        use crate::id::Id;
+        match self {
+            Self::AllocationCreated(id) => ("allocation.created", id.uuid()),
+            Self::AllocationEnded(id, AllocationState::Expired) => ("allocation.expired", id.uuid()),
+            Self::AllocationEnded(id, AllocationState::Revoked) => ("allocation.revoked", id.uuid()),
+            Self::AllocationEnded(id, _) => ("allocation.closed", id.uuid()),
+            Self::ThresholdReached(id) => ("account.threshold", id.uuid()),
+            Self::Exhausted(id) => ("account.exhausted", id.uuid()),
+            Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
+        }
+    }
+}
+
+/// One entry of the change feed: something that a gate may hold in memory is not as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// This allocation ended or changed.
+    Allocation(AllocationId),
+    /// Something of the realm's catalogue, customers or subscriptions changed.
+    Catalogue,
+    /// A key was revoked.
+    Keys,
+}
+
+impl Change {
+    /// The word in tables, and the id it goes with (nil where there is none).
+    pub fn parts(&self) -> (&'static str, uuid::Uuid) {
+        use crate::id::Id;
+        match self {
+            Self::Allocation(id) => ("allocation", id.uuid()),
+            Self::Catalogue => ("catalogue", uuid::Uuid::nil()),
+            Self::Keys => ("keys", uuid::Uuid::nil()),
+        }
+    }
+
+    /// Reads back the two parts.
+    pub fn from_parts(word: &str, id: uuid::Uuid) -> Option<Self> {
+        use crate::id::Id;
+        match word {
+            "allocation" => Some(Self::Allocation(Id::from_uuid(id))),
+            "catalogue" => Some(Self::Catalogue),
+            "keys" => Some(Self::Keys),
+            _ => None,
+        }
+    }
+}

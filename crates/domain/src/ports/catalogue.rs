@@ -1,0 +1,137 @@
+//! The catalogue as the control plane uses it: a unit of work bound to one realm, with a repository for each noun.
+
+use crate::agent::Agent;
+use crate::customer::{Customer, User};
+use crate::fault::Fault;
+use crate::feature::Feature;
+use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, UserId};
+use crate::key::ApiKey;
+use crate::plan::{Plan, PlanVersion};
+use crate::subscription::{Entitlement, Subscription};
+use crate::tenant::{Realm, Tenant};
+use crate::text::{ExternalId, FeatureKey};
+use crate::time::Timestamp;
+use async_trait::async_trait;
+
+/// Where units of work begin.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// A unit of work in one realm: it sees and writes nothing of any other.
+    async fn begin(&self, realm: Realm) -> Result<Box<dyn Work>, Fault>;
+
+    /// The installation's own register.
+    async fn installation(&self) -> Result<Box<dyn Installation>, Fault>;
+}
+
+/// The register of tenants.
+#[async_trait]
+pub trait Installation: Send {
+    /// Adds a tenant; [`crate::fault::FaultKind::Exists`] when its external id is taken.
+    async fn add_tenant(&mut self, tenant: &Tenant) -> Result<(), Fault>;
+    /// A tenant by the operator's name for it.
+    async fn tenant(&mut self, external_id: &ExternalId) -> Result<Option<Tenant>, Fault>;
+    /// All tenants, by external id.
+    async fn tenants(&mut self) -> Result<Vec<Tenant>, Fault>;
+    /// Makes it so.
+    async fn commit(self: Box<Self>) -> Result<(), Fault>;
+}
+
+/// A unit of work in one realm. Dropped without [`Work::commit`], nothing of it happens.
+#[async_trait]
+pub trait Work: Send {
+    /// Features.
+    fn features(&mut self) -> &mut dyn Features;
+    /// Plans and their versions.
+    fn plans(&mut self) -> &mut dyn Plans;
+    /// Customers and users.
+    fn customers(&mut self) -> &mut dyn Customers;
+    /// Agents.
+    fn agents(&mut self) -> &mut dyn Agents;
+    /// Subscriptions and entitlements.
+    fn subscriptions(&mut self) -> &mut dyn Subscriptions;
+    /// API keys.
+    fn keys(&mut self) -> &mut dyn Keys;
+    /// Makes it so.
+    async fn commit(self: Box<Self>) -> Result<(), Fault>;
+}
+
+/// Features of the realm.
+#[async_trait]
+pub trait Features: Send {
+    /// Adds one; `Exists` when its key is taken.
+    async fn add(&mut self, feature: &Feature) -> Result<(), Fault>;
+    /// By key.
+    async fn by_key(&mut self, key: &FeatureKey) -> Result<Option<Feature>, Fault>;
+    /// By id.
+    async fn by_id(&mut self, id: FeatureId) -> Result<Option<Feature>, Fault>;
+    /// All, by key.
+    async fn all(&mut self) -> Result<Vec<Feature>, Fault>;
+}
+
+/// Plans of the realm.
+#[async_trait]
+pub trait Plans: Send {
+    /// Adds one; `Exists` when its external id is taken.
+    async fn add(&mut self, plan: &Plan) -> Result<(), Fault>;
+    /// By the provider's id.
+    async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Plan>, Fault>;
+    /// Publishes a version; `Exists` when its number is taken.
+    async fn publish(&mut self, version: &PlanVersion) -> Result<(), Fault>;
+    /// The newest version of a plan.
+    async fn latest(&mut self, plan: PlanId) -> Result<Option<PlanVersion>, Fault>;
+}
+
+/// Customers and users of the realm.
+#[async_trait]
+pub trait Customers: Send {
+    /// Adds a customer; `Exists` when its external id is taken.
+    async fn add(&mut self, customer: &Customer) -> Result<(), Fault>;
+    /// By the provider's id.
+    async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Customer>, Fault>;
+    /// By id.
+    async fn by_id(&mut self, id: CustomerId) -> Result<Option<Customer>, Fault>;
+    /// Adds a user; `Exists` when its external id is taken at the customer.
+    async fn add_user(&mut self, user: &User) -> Result<(), Fault>;
+    /// A user by the provider's id.
+    async fn user(&mut self, customer: CustomerId, id: &ExternalId) -> Result<Option<User>, Fault>;
+    /// A user by id.
+    async fn user_by_id(&mut self, id: UserId) -> Result<Option<User>, Fault>;
+    /// Users of a customer, by external id.
+    async fn users(&mut self, customer: CustomerId) -> Result<Vec<User>, Fault>;
+}
+
+/// Agents of the realm.
+#[async_trait]
+pub trait Agents: Send {
+    /// Adds one; `Exists` when its external id is taken.
+    async fn add(&mut self, agent: &Agent) -> Result<(), Fault>;
+    /// By the provider's id.
+    async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Agent>, Fault>;
+    /// By id.
+    async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault>;
+}
+
+/// Subscriptions and the entitlements they give.
+#[async_trait]
+pub trait Subscriptions: Send {
+    /// Adds one with its entitlements.
+    async fn add(&mut self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Fault>;
+    /// The running subscription of a customer.
+    async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault>;
+    /// All entitlements of a customer, its users' shares included.
+    async fn entitlements(&mut self, customer: CustomerId) -> Result<Vec<Entitlement>, Fault>;
+    /// Adds a user's share of a customer's quota; `Exists` when there is one. It is carved when the next window opens, or
+    /// now from what is free in the current one.
+    async fn add_share(&mut self, share: &Entitlement) -> Result<(), Fault>;
+}
+
+/// API keys of the realm.
+#[async_trait]
+pub trait Keys: Send {
+    /// Adds one.
+    async fn add(&mut self, key: &ApiKey) -> Result<(), Fault>;
+    /// All, newest first.
+    async fn all(&mut self) -> Result<Vec<ApiKey>, Fault>;
+    /// Revokes one; false where the realm has none by that id that is not revoked.
+    async fn revoke(&mut self, id: KeyId, at: Timestamp) -> Result<bool, Fault>;
+}

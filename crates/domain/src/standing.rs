@@ -1,0 +1,55 @@
+//! Standings: all that a gate must know of an allocation or a subject to decide without asking again.
+
+use crate::allocation::AllocationState;
+use crate::decision::Level;
+use crate::feature::{Durability, StaticValue};
+use crate::id::{AccountId, AllocationId, FeatureId, UserId};
+use crate::period::Window;
+use crate::principal::Principals;
+use crate::scope::Scope;
+use crate::time::Timestamp;
+use crate::units::Units;
+
+/// What a gate keeps in memory of an allocation, or of a customer's or user's entitlements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// On whose behalf units are used here.
+    pub principals: Principals,
+    /// The allocation, where it is one.
+    pub allocation: Option<AllocationId>,
+    /// What people call it in a sentence: `The allocation for session catalog-2026-11`, `The quota of acme-shop`.
+    pub label: String,
+    /// With which tools, on which resources.
+    pub scope: Scope,
+    /// Not usable before.
+    pub not_before: Option<Timestamp>,
+    /// Not usable from then on.
+    pub expires_at: Option<Timestamp>,
+    /// Usable, or why not.
+    pub state: AllocationState,
+    /// How its decisions are kept, where it says so itself.
+    pub durability: Option<Durability>,
+    /// Metered features: where their units stand.
+    pub lines: Vec<StandingLine>,
+    /// Boolean and static features of the customer's plan: the feature and its value, where it has one.
+    pub rights: Vec<(FeatureId, Option<StaticValue>)>,
+    /// People who can raise it.
+    pub raise: Vec<UserId>,
+}
+
+/// Where the units of one metered feature stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandingLine {
+    /// Of which feature.
+    pub feature: FeatureId,
+    /// In which account.
+    pub account: AccountId,
+    /// Which level says no when it is empty.
+    pub level: Level,
+    /// The account's units in all, for sentences.
+    pub granted: Units,
+    /// When they may be used. A gate looks again when it is over.
+    pub window: Window,
+    /// When the quota renews by itself; none for an allocation, which does not.
+    pub resets_at: Option<Timestamp>,
+}

@@ -1,0 +1,1 @@
+//! The data plane: may this agent do this now?

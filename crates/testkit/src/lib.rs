@@ -1,0 +1,1 @@
+//! Mock clock, seeded chance, in-memory ledger, contract suites, test servers.
