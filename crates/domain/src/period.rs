@@ -103,10 +103,14 @@ impl Calendar {
         let anchor = self.civil(self.anchor)?;
         let here = self.civil(at)?;
         let months = |z: &Zoned| i32::from(z.year()) * 12 + i32::from(z.month());
-        // The calendar months between the two are the answer, or one too many (the anchor's day is still to come).
-        let guess = months(&here) - months(&anchor);
-        let start = self.month_start(&anchor, guess)?;
-        let index = if at < start { guess - 1 } else { guess };
+        // The calendar months between the two are the answer, or one too many (the anchor's day is still to come), or one too
+        // few (the clocks went back over the turn of a month, after it had begun).
+        let mut index = months(&here) - months(&anchor);
+        if at < self.month_start(&anchor, index)? {
+            index -= 1;
+        } else if self.month_start(&anchor, index + 1)? <= at {
+            index += 1;
+        }
         Ok(Window { start: self.month_start(&anchor, index)?, end: Some(self.month_start(&anchor, index + 1)?) })
     }
 

@@ -31,6 +31,16 @@ impl LeaseReport {
         short.copy_from_slice(&full[..16]);
         short
     }
+
+    /// All that it says of the lease's units: used, and held or about to stand in the ledger. None where that is more than
+    /// the ledger can count.
+    fn claimed(&self) -> Option<Units> {
+        let held = match &self.wish {
+            Wish::Settle { holds } => self.held.max(holds.iter().map(|(_, amount)| *amount).sum()),
+            Wish::Keep | Wish::Raise { .. } | Wish::GiveBack => self.held,
+        };
+        self.used.checked_add(held)
+    }
 }
 
 /// Applies one report of a gate, once and in order.
@@ -46,20 +56,22 @@ pub fn settle(
     hold_facts: &dyn Fn(HoldId) -> Option<Hold>,
 ) -> Result<LeaseReply, LedgerError> {
     let id = report.lease;
+    if by.number != current {
+        return fenced(books, by, report);
+    }
     let digest = report.digest();
     let Some(lease) = books.leases.find(id) else {
-        let opens = report.seq == 1 && by.number == current;
-        if !opens {
-            return Ok(if by.number == current { LeaseReply::Unknown } else { LeaseReply::Fenced });
+        if report.seq != 1 || books.accounts.find(report.account).is_none() {
+            return Ok(LeaseReply::Unknown);
         }
         open(books, by, report);
-        return apply(books, by, current, gates, report, digest, hold_facts);
+        return apply(books, by, gates, report, digest, hold_facts);
     };
     if lease.holder.node != by.node || lease.account != report.account {
         return Ok(LeaseReply::Unknown);
     }
     if report.seq == lease.seq && lease.digest == digest {
-        return answer(books, report, current);
+        return answer(books, report);
     }
     if report.seq != lease.seq + 1 {
         return Ok(LeaseReply::OutOfSequence { expected: lease.seq + 1 });
@@ -67,7 +79,22 @@ pub fn settle(
     if lease.state.is_final() {
         return Ok(LeaseReply::Unknown);
     }
-    apply(books, by, current, gates, report, digest, hold_facts)
+    apply(books, by, gates, report, digest, hold_facts)
+}
+
+/// A later life of this gate has taken over: use is accounted for, and nothing else. Use is cumulative, so it counts whatever
+/// the report's number; the number that is due stays as it is, because the later life has asked for it and settles by it.
+fn fenced(books: &mut Books<'_>, by: Incarnation, report: &LeaseReport) -> Result<LeaseReply, LedgerError> {
+    if let Some(lease) = books.leases.find(report.lease)
+        && (lease.holder.node, lease.account) == (by.node, report.account)
+        && !lease.state.is_final()
+        && report.claimed().is_some_and(|claimed| claimed <= lease.n)
+        && report.used > lease.used
+    {
+        count_use(books, report)?;
+        books.leases.change(report.lease)?.held = report.held;
+    }
+    Ok(LeaseReply::Fenced)
 }
 
 fn open(books: &mut Books<'_>, by: Incarnation, report: &LeaseReport) {
@@ -89,32 +116,20 @@ fn open(books: &mut Books<'_>, by: Incarnation, report: &LeaseReport) {
 fn apply(
     books: &mut Books<'_>,
     by: Incarnation,
-    current: u64,
     gates: u32,
     report: &LeaseReport,
     digest: [u8; 16],
     hold_facts: &dyn Fn(HoldId) -> Option<Hold>,
 ) -> Result<LeaseReply, LedgerError> {
     let lease = books.leases.get(report.lease)?.clone();
-    let claimed = report.used.checked_add(report.held);
-    if report.used < lease.used || claimed.is_none_or(|claimed| claimed > lease.n) {
+    if report.used < lease.used || report.claimed().is_none_or(|claimed| claimed > lease.n) {
         return Ok(LeaseReply::Overdrawn { n: lease.n });
     }
-    let spent = report.used.saturating_sub(lease.used);
-    let used_before = books.accounts.get(lease.account)?.balance.get(Pocket::Used);
-    books.post(lease.account, Some(Pocket::Leased), Some(Pocket::Used), spent, Cause::Lease(lease.id))?;
-    books.announce_marks(lease.account, used_before)?;
-
-    let fenced = by.number != current;
+    count_use(books, report)?;
     let deadline = books.now.saturating_add(LEDGER_TERM);
     let row = books.leases.change(lease.id)?;
-    row.used = report.used;
     row.seq = report.seq;
     row.digest = digest;
-    // A later life of this gate has taken over: use is accounted for, and nothing else.
-    if fenced {
-        return Ok(LeaseReply::Fenced);
-    }
     row.held = report.held;
     row.deadline = deadline;
     if row.state == LeaseState::InDoubt {
@@ -128,7 +143,17 @@ fn apply(
         Wish::Raise { need, want } => raise(books, report, *need, *want, gates)?,
         Wish::Settle { holds } => close(books, report, holds, hold_facts)?,
     }
-    answer(books, report, current)
+    answer(books, report)
+}
+
+/// Moves what was used since the last report out of what is leased.
+fn count_use(books: &mut Books<'_>, report: &LeaseReport) -> Result<(), LedgerError> {
+    let row = books.leases.change(report.lease)?;
+    let spent = report.used.saturating_sub(row.used);
+    row.used = report.used;
+    let used_before = books.accounts.get(report.account)?.balance.get(Pocket::Used);
+    books.post(report.account, Some(Pocket::Leased), Some(Pocket::Used), spent, Cause::Lease(report.lease))?;
+    books.announce_marks(report.account, used_before)
 }
 
 fn raise(books: &mut Books<'_>, report: &LeaseReport, need: Units, want: Units, gates: u32) -> Result<(), LedgerError> {
@@ -179,12 +204,17 @@ fn close(
     holds: &[(HoldId, Units)],
     hold_facts: &dyn Fn(HoldId) -> Option<Hold>,
 ) -> Result<(), LedgerError> {
+    let mut held = Units::ZERO;
     for (id, amount) in holds {
+        // The hold was settled before this part of it came: the call is over, so its units are idle.
+        if books.holds.find(*id).is_some_and(|hold| !hold.open) {
+            continue;
+        }
+        held = held.saturating_add(*amount);
         books.post(report.account, Some(Pocket::Leased), Some(Pocket::Held), *amount, Cause::Hold(*id))?;
         stand_hold(books, report.account, *id, *amount, hold_facts)?;
     }
     let row = books.leases.change(report.lease)?;
-    let held = holds.iter().map(|(_, amount)| *amount).sum::<Units>();
     let idle = row.n.saturating_sub(report.used).saturating_sub(held);
     row.n = report.used;
     row.held = Units::ZERO;
@@ -211,11 +241,8 @@ fn stand_hold(
     Ok(())
 }
 
-fn answer(books: &Books<'_>, report: &LeaseReport, current: u64) -> Result<LeaseReply, LedgerError> {
+fn answer(books: &Books<'_>, report: &LeaseReport) -> Result<LeaseReply, LedgerError> {
     let lease = books.leases.get(report.lease)?;
-    if lease.holder.number > current {
-        return Ok(LeaseReply::Fenced);
-    }
     let account = books.accounts.get(report.account)?;
     let idle_here = lease.n.saturating_sub(lease.used);
     Ok(LeaseReply::Applied {

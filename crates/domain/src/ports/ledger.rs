@@ -8,7 +8,7 @@ use crate::feature::{Durability, ExcessRule};
 use crate::hold::Hold;
 use crate::id::{AgentId, AllocationId, CustomerId, FeatureId, HoldId, LeaseId, NodeId, UserId};
 use crate::ledger::{CarveRefusal, HoldOrder};
-use crate::lease::{Incarnation, LeaseReply, LeaseReport};
+use crate::lease::{Incarnation, Lease, LeaseReply, LeaseReport};
 use crate::scope::Scope;
 use crate::statement::AllocationStatement;
 use crate::tenant::Realm;
@@ -152,8 +152,8 @@ pub trait Ledger: Send + Sync {
     /// Leases of this gate that others need. Also the gate's sign of life.
     async fn recalled(&self, by: Incarnation) -> Result<Vec<(Realm, LeaseId)>, Fault>;
 
-    /// Leases of earlier lives of this gate that are not settled, with the number of the report that is due next.
-    async fn unsettled(&self, by: Incarnation) -> Result<Vec<(Realm, LeaseId, u64)>, Fault>;
+    /// Leases of earlier lives of this gate that are not settled, as the ledger knows them.
+    async fn unsettled(&self, by: Incarnation) -> Result<Vec<(Realm, Lease)>, Fault>;
 
     /// Carves an allocation: all lines or none.
     async fn carve(&self, realm: Realm, request: &CarveRequest) -> Result<CarveAnswer, Fault>;

@@ -1,0 +1,28 @@
+//! The laws of the domain as properties: whatever is done in whatever order, these hold in each state.
+
+mod amounts;
+mod balances;
+mod carving;
+mod desk;
+mod fences;
+mod grants;
+mod histories;
+mod holding;
+mod leasing;
+mod scopes;
+mod splits;
+mod windows;
+mod world;
+
+use almoner_domain::units::Units;
+use proptest::test_runner::Config;
+
+/// 256 cases of each property, or as many as `PROPTEST_CASES` says.
+fn config() -> Config {
+    // No file of past failures: what fails once becomes a test with a name.
+    Config { failure_persistence: None, ..Config::default() }
+}
+
+fn units(count: i64) -> Units {
+    Units::new(count).unwrap()
+}

@@ -1,0 +1,83 @@
+//! The catalogue in memory: what features a realm has.
+
+use almoner_domain::fault::Fault;
+use almoner_domain::feature::Feature;
+use almoner_domain::id::FeatureId;
+use almoner_domain::ports::Lookup;
+use almoner_domain::tenant::Realm;
+use almoner_domain::text::FeatureKey;
+use almoner_domain::time::{Clock, Uptime};
+use moka::sync::Cache;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Realms whose features are kept in memory.
+const REALMS_MAX: u64 = 10_000;
+/// An unknown feature is asked for again at most this often, so that misspelt calls are not a load on the store.
+const RELOAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Features of the realms that call.
+pub(crate) struct Catalogue {
+    cache: Cache<Realm, Arc<RealmFeatures>>,
+    lookup: Arc<dyn Lookup>,
+    clock: Arc<dyn Clock>,
+}
+
+struct RealmFeatures {
+    by_key: HashMap<FeatureKey, Arc<Feature>>,
+    by_id: HashMap<FeatureId, Arc<Feature>>,
+    loaded_at: Uptime,
+}
+
+impl Catalogue {
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, clock: Arc<dyn Clock>) -> Self {
+        Self { cache: Cache::new(REALMS_MAX), lookup, clock }
+    }
+
+    /// A feature by its key in code.
+    pub(crate) async fn by_key(&self, realm: Realm, key: &FeatureKey) -> Result<Option<Arc<Feature>>, Fault> {
+        self.find(realm, |features| features.by_key.get(key).cloned()).await
+    }
+
+    /// A feature by its id.
+    pub(crate) async fn by_id(&self, realm: Realm, id: FeatureId) -> Result<Option<Arc<Feature>>, Fault> {
+        self.find(realm, |features| features.by_id.get(&id).cloned()).await
+    }
+
+    /// A feature by its id, if it is in memory.
+    pub(crate) fn known(&self, realm: Realm, id: FeatureId) -> Option<Arc<Feature>> {
+        self.cache.get(&realm).and_then(|features| features.by_id.get(&id).cloned())
+    }
+
+    async fn find(
+        &self,
+        realm: Realm,
+        pick: impl Fn(&RealmFeatures) -> Option<Arc<Feature>>,
+    ) -> Result<Option<Arc<Feature>>, Fault> {
+        if let Some(features) = self.cache.get(&realm) {
+            let found = pick(&features);
+            let fresh = self.clock.uptime().saturating_since(features.loaded_at) < RELOAD_PAUSE;
+            if found.is_some() || fresh {
+                return Ok(found);
+            }
+        }
+        let features = Arc::new(self.load(realm).await?);
+        self.cache.insert(realm, features.clone());
+        Ok(pick(&features))
+    }
+
+    async fn load(&self, realm: Realm) -> Result<RealmFeatures, Fault> {
+        let all: Vec<_> = self.lookup.features(realm).await?.into_iter().map(Arc::new).collect();
+        Ok(RealmFeatures {
+            by_key: all.iter().map(|feature| (feature.key.clone(), feature.clone())).collect(),
+            by_id: all.iter().map(|feature| (feature.id, feature.clone())).collect(),
+            loaded_at: self.clock.uptime(),
+        })
+    }
+
+    /// Forgets a realm's features, because one changed.
+    pub(crate) fn forget(&self, realm: Realm) {
+        self.cache.invalidate(&realm);
+    }
+}

@@ -1,0 +1,92 @@
+//! `check`: what a call would be answered, changing nothing and recorded nowhere.
+
+use crate::call::Call;
+use crate::credential::Credential;
+use crate::decide::{Answer, Refusal, Request};
+use crate::denial;
+use crate::gate::Gate;
+use crate::handle::{Handle, NoHandle, Target};
+use crate::judge::{self, Draw, judge};
+use almoner_domain::account::Pocket;
+use almoner_domain::decision::{Denial, Operation, UseKind, Verdict};
+use almoner_domain::fault::Fault;
+use almoner_domain::id::AccountId;
+use almoner_domain::statement::Right;
+use almoner_domain::units::Units;
+use std::sync::Arc;
+
+impl Gate {
+    /// Answers `check`.
+    pub async fn check(&self, by: Credential, call: &Call) -> Result<Answer, Refusal> {
+        let request = Request { by, operation: Operation::Consume, call, mark: None };
+        let handle = match self.handles.find(by.realm, &call.target, self.clock.now()).await {
+            Ok(_) if call.policy_asked => return Ok(self.peek(&request, None, Some(denial::no_policy()))),
+            Ok(handle) => handle,
+            Err(NoHandle::Allocation) => return Err(Refusal::UnknownAllocation),
+            Err(NoHandle::Customer | NoHandle::User) => {
+                return Ok(self.peek(&request, None, Some(denial::unknown_subject())));
+            }
+            Err(NoHandle::Fault(fault)) => return Err(Refusal::Unavailable(Some(fault))),
+        };
+        let draws = match judge(&handle, call, self.clock.now()) {
+            Ok(draws) => draws,
+            Err(denial) => return Ok(self.peek(&request, Some((&handle, &[], &[])), Some(denial))),
+        };
+        let left = self.left(by, call, &handle, &draws).await.map_err(|fault| Refusal::Unavailable(Some(fault)))?;
+        let short = draws.iter().zip(&left).find(|(draw, left)| draw.amount > **left);
+        let denial = short.map(|(draw, left)| {
+            denial::exhausted(&handle, &handle.lines[draw.line], *left, draw.amount, self.clock.now())
+        });
+        Ok(self.peek(&request, Some((&handle, &draws, &left)), denial))
+    }
+
+    /// What is left in each line drawn on. Where what is idle here is not enough, the ledger is read.
+    async fn left(&self, by: Credential, call: &Call, handle: &Handle, draws: &[Draw]) -> Result<Vec<Units>, Fault> {
+        let now = self.clock.uptime();
+        let idle = |draw: &Draw| {
+            let purse = &handle.lines[draw.line].purse;
+            purse.open().map_or(Units::ZERO, |state| if state.closed { Units::ZERO } else { state.idle(now) })
+        };
+        let free = self.free(by, call).await?;
+        let left = |draw: &Draw| {
+            let account = handle.lines[draw.line].line.account;
+            let free = free.iter().find(|(id, _)| *id == account).map_or(Units::ZERO, |(_, free)| *free);
+            idle(draw).saturating_add(free)
+        };
+        Ok(draws.iter().map(left).collect())
+    }
+
+    async fn free(&self, by: Credential, call: &Call) -> Result<Vec<(AccountId, Units)>, Fault> {
+        let mut free = Vec::new();
+        match &call.target {
+            Target::Allocation(id) => {
+                let statement = self.lookup.statement(by.realm, *id).await?;
+                let lines = statement.into_iter().flat_map(|statement| statement.lines);
+                free.extend(lines.map(|line| (line.account, line.balance.get(Pocket::Free))));
+            }
+            Target::Subject(subject) => {
+                let statement = self.lookup.entitlements(by.realm, subject).await?;
+                for line in statement.into_iter().flat_map(|statement| statement.lines) {
+                    if let Right::Quota { line, .. } = line.right {
+                        free.push((line.account, line.balance.get(Pocket::Free)));
+                    }
+                }
+            }
+        }
+        Ok(free)
+    }
+
+    fn peek(&self, request: &Request<'_>, seen: Option<(&Arc<Handle>, &[Draw], &[Units])>, denial: Option<Denial>) -> Answer {
+        let handle = seen.map(|(handle, _, _)| handle.as_ref());
+        let mut uses = judge::uses(handle, request.call);
+        for (draw, left) in seen.iter().flat_map(|(_, draws, left)| draws.iter().zip(left.iter())) {
+            if let UseKind::Metered { requested, granted, remaining, blocked, .. } = &mut uses[draw.asked].kind {
+                *remaining = *left;
+                *blocked = draw.amount > *left;
+                *granted = if denial.is_none() { *requested } else { Units::ZERO };
+            }
+        }
+        let verdict = denial.map_or(Verdict::Allow, Verdict::Deny);
+        Answer { decision: Arc::new(self.decision(request, handle, verdict, uses, None)), replayed: false }
+    }
+}

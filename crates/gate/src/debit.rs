@@ -1,0 +1,187 @@
+//! The debit: all lines of a call or none, and its record, under the locks of the purses it draws on.
+//! Nothing here waits. What comes out is in the journal's buffer before any lock is released.
+
+use crate::answered::Claim;
+use crate::decide::Request;
+use crate::gate::Gate;
+use crate::handle::Handle;
+use crate::holds::OpenHold;
+use crate::journal::Ticket;
+use crate::judge::{self, Draw};
+use crate::purse::PurseState;
+use crate::record::{Part, Record};
+use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
+use almoner_domain::feature::Durability;
+use almoner_domain::id::{HoldId, Id};
+use almoner_domain::time::{Timestamp, Uptime};
+use almoner_domain::units::Units;
+use std::sync::{Arc, MutexGuard};
+
+/// What came of a debit.
+pub(crate) enum Debit {
+    /// All lines are debited and the record is appended.
+    Done(Taken),
+    /// Too few units are here; the ledger may have more.
+    Short(Vec<Shortage>),
+    /// The ledger has been heard and there are too few units anywhere.
+    Exhausted {
+        line: usize,
+        left: Units,
+        asked: Units,
+    },
+    /// A purse gives nothing out any more.
+    Closed,
+    /// The debit could not be recorded, so it did not happen.
+    Failed(String),
+}
+
+/// A debit that happened.
+pub(crate) struct Taken {
+    pub(crate) decision: Arc<Decision>,
+    pub(crate) ticket: Ticket,
+    /// Must the record be durable before the answer?
+    pub(crate) wait: bool,
+}
+
+/// Units that are missing in one line.
+pub(crate) struct Shortage {
+    pub(crate) line: usize,
+    /// How many are missing beside what is idle here.
+    pub(crate) need: Units,
+    /// What the call costs there.
+    pub(crate) cost: Units,
+    /// Do other gates hold units that could come back?
+    pub(crate) elsewhere: bool,
+}
+
+impl Gate {
+    /// Debits all draws or none. `heard`: the ledger was asked for this call, so its word on what is free is fresh.
+    pub(crate) fn debit(
+        &self,
+        request: &Request<'_>,
+        handle: &Arc<Handle>,
+        draws: &[Draw],
+        now: Timestamp,
+        heard: bool,
+        claim: &mut Option<Claim>,
+    ) -> Debit {
+        let uptime = self.clock.uptime();
+        let mut purses = Vec::with_capacity(draws.len());
+        for draw in draws {
+            match handle.lines[draw.line].purse.open() {
+                Some(state) if state.closed => return Debit::Closed,
+                Some(state) => purses.push(state),
+                None => return Debit::Failed("a part of this gate has failed".to_owned()),
+            }
+        }
+        if let Some(debit) = lacking(draws, &purses, uptime, heard) {
+            return debit;
+        }
+        let hold = (request.operation == Operation::Reserve).then(|| {
+            let until = now.saturating_add(request.call.ttl);
+            (HoldId::new(now, &*self.entropy), until)
+        });
+        let uses = granted_uses(request, handle, draws, &purses, uptime);
+        let decision = Arc::new(self.decision(request, Some(handle), Verdict::Allow, uses, hold));
+        let parts = parts(draws, &purses, hold.is_some());
+        let ticket = match self.scribe.decide(request.by.realm, &decision, &parts) {
+            Ok(ticket) => ticket,
+            Err(why) => return Debit::Failed(why.to_string()),
+        };
+        // From here on nothing can fail: the record is in the journal's buffer, and the tallies follow it.
+        if let Some(claim) = claim {
+            claim.give(decision.clone(), ticket.position());
+        }
+        let mut wait = false;
+        for (draw, state) in draws.iter().zip(&mut purses) {
+            let hold_id = hold.map(|(id, _)| id);
+            give_out(state, draw.amount, hold_id);
+            self.courier.note_change(&handle.lines[draw.line].purse, state, uptime);
+            wait |= match handle.lines[draw.line].durability {
+                Durability::Durable => true,
+                Durability::Fast => !self.covered(state),
+            };
+        }
+        if let Some((id, until)) = hold {
+            self.holds.open(OpenHold::new(id, until, handle.clone(), draws, &decision, ticket.position()));
+        }
+        Debit::Done(Taken { decision, ticket, wait })
+    }
+
+    /// In `fast` mode: does a synced mark cover what is used and held? Keeps the mark running ahead.
+    fn covered(&self, state: &mut PurseState) -> bool {
+        let Some(tally) = &mut state.tally else { return false };
+        if let Some((mark, position)) = state.mark_on_its_way
+            && self.scribe.is_durable(position)
+        {
+            tally.raise_mark(mark);
+            state.mark_on_its_way = None;
+        }
+        let chunk = Units::new(tally.idle().get() / self.config.mark_parts + 1).unwrap_or(Units::ZERO);
+        let half = tally.next_mark(Units::new(chunk.get() / 2).unwrap_or(Units::ZERO));
+        if state.mark_on_its_way.is_none() && half > tally.mark() {
+            let mark = tally.next_mark(chunk);
+            // Not written: the next call tries again, and until then each call waits for its own record.
+            if let Ok(ticket) = self.scribe.write(&Record::Marked { lease: tally.id(), mark }) {
+                state.mark_on_its_way = Some((mark, ticket.position()));
+            }
+        }
+        tally.within_mark()
+    }
+}
+
+fn lacking(draws: &[Draw], purses: &[MutexGuard<'_, PurseState>], now: Uptime, heard: bool) -> Option<Debit> {
+    let mut shortages = Vec::new();
+    for (draw, state) in draws.iter().zip(purses) {
+        let idle = state.idle(now);
+        let Some(need) = draw.amount.checked_sub(idle).filter(|need| !need.is_zero()) else { continue };
+        let within_reach = idle.saturating_add(state.free).saturating_add(state.elsewhere);
+        if heard && draw.amount > within_reach {
+            return Some(Debit::Exhausted { line: draw.line, left: idle.saturating_add(state.free), asked: draw.amount });
+        }
+        // What others hold is needed only where what is free is not enough.
+        let elsewhere = heard && draw.amount > idle.saturating_add(state.free);
+        shortages.push(Shortage { line: draw.line, need, cost: draw.cost(), elsewhere });
+    }
+    (!shortages.is_empty()).then_some(Debit::Short(shortages))
+}
+
+fn granted_uses(
+    request: &Request<'_>,
+    handle: &Handle,
+    draws: &[Draw],
+    purses: &[MutexGuard<'_, PurseState>],
+    now: Uptime,
+) -> Vec<almoner_domain::decision::Use> {
+    let mut uses = judge::uses(Some(handle), request.call);
+    for (draw, state) in draws.iter().zip(purses) {
+        if let UseKind::Metered { granted, remaining, .. } = &mut uses[draw.asked].kind {
+            *granted = draw.amount;
+            *remaining = state.remaining(now).saturating_sub(draw.amount);
+        }
+    }
+    uses
+}
+
+fn parts(draws: &[Draw], purses: &[MutexGuard<'_, PurseState>], holds: bool) -> Vec<Part> {
+    let part = |(draw, state): (&Draw, &MutexGuard<'_, PurseState>)| {
+        let lease = state.tally.as_ref()?.id();
+        let (used, held) = if holds { (Units::ZERO, draw.amount) } else { (draw.amount, Units::ZERO) };
+        Some(Part { lease, used, held, unheld: Units::ZERO })
+    };
+    draws.iter().zip(purses).filter_map(part).collect()
+}
+
+fn give_out(state: &mut PurseState, amount: Units, hold: Option<HoldId>) {
+    state.given_since_raise = state.given_since_raise.saturating_add(amount);
+    let Some(tally) = &mut state.tally else { return };
+    let enough = match hold {
+        None => tally.take(amount),
+        Some(id) => {
+            let enough = tally.set_aside(amount);
+            state.holds.insert(id, amount);
+            enough
+        }
+    };
+    debug_assert!(enough, "checked under the same lock");
+}

@@ -1,0 +1,295 @@
+//! The path of a call, as a straight line: find the handle, check, debit all lines or none, append, await durable, answer.
+
+use crate::answered::{self, Claim, Turn};
+use crate::call::{Call, CallKey};
+use crate::courier::Want;
+use crate::credential::Credential;
+use crate::debit::{Debit, Shortage, Taken};
+use crate::denial;
+use crate::gate::Gate;
+use crate::handle::{Handle, NoHandle};
+use crate::journal::Position;
+use crate::judge::{self, Draw, judge};
+use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Use, UseKind, Verdict};
+use almoner_domain::fault::Fault;
+use almoner_domain::id::{DecisionId, Id};
+use almoner_domain::time::Timestamp;
+use almoner_domain::units::Units;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A call may see the units it waits for taken by another so many times before it is told to come again.
+const ROUNDS_MAX: u32 = 64;
+
+/// A decision as it is given.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The decision.
+    pub decision: Arc<Decision>,
+    /// Was it taken by an earlier call with the same key?
+    pub replayed: bool,
+}
+
+/// Why there is no decision: the request itself is wrong, or nothing can be known of it.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used before with another body")]
+    KeyReused,
+    /// The realm has no such allocation.
+    #[error("there is no such allocation")]
+    UnknownAllocation,
+    /// The realm has no such customer.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// The customer has no such user.
+    #[error("the customer has no such user")]
+    UnknownUser,
+    /// The realm has no such hold.
+    #[error("there is no such hold")]
+    UnknownHold,
+    /// The hold's time is over.
+    #[error("the hold has expired")]
+    HoldExpired,
+    /// The hold was settled before, in another way.
+    #[error("the hold is settled already, with other amounts")]
+    HoldSettled,
+    /// A feature that is not in the hold.
+    #[error("the hold has no such feature")]
+    NotHeld {
+        /// Which of the named uses.
+        index: usize,
+    },
+    /// The store cannot be asked. Nothing was changed.
+    #[error("the gate cannot know now")]
+    Unavailable(#[source] Option<Fault>),
+}
+
+impl Gate {
+    /// Decides `consume` and `reserve`.
+    pub async fn decide(&self, by: Credential, operation: Operation, call: &Call) -> Result<Answer, Refusal> {
+        let mark = call.key.as_ref().map(|key| mark(by, key));
+        let claim = match self.turn(by, mark).await? {
+            Ok(claim) => claim,
+            Err(answer) => return Ok(answer),
+        };
+        let request = Request { by, operation, call, mark };
+        match self.find_handle(by, call).await {
+            Err(NoHandle::Allocation) => Err(Refusal::UnknownAllocation),
+            Err(NoHandle::Customer | NoHandle::User) => self.deny(&request, claim, None, denial::unknown_subject()).await,
+            Err(NoHandle::Fault(fault)) => Ok(self.cannot_know(&request, None, Some(&fault))),
+            Ok(_) if call.policy_asked => self.deny(&request, claim, None, denial::no_policy()).await,
+            Ok(handle) => self.decide_on(&request, claim, handle).await,
+        }
+    }
+
+    async fn decide_on(&self, request: &Request<'_>, mut claim: Option<Claim>, mut handle: Arc<Handle>) -> Result<Answer, Refusal> {
+        let mut heard = false;
+        for _ in 0..ROUNDS_MAX {
+            let now = self.clock.now();
+            let draws = match judge(&handle, request.call, now) {
+                Ok(draws) => draws,
+                Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
+            };
+            match self.debit(request, &handle, &draws, now, heard, &mut claim) {
+                Debit::Done(taken) => return Ok(self.confirm(request, &handle, taken).await),
+                Debit::Exhausted { line, left, asked } => {
+                    let denial = denial::exhausted(&handle, &handle.lines[line], left, asked, now);
+                    return self.deny(request, claim, Some(&handle), denial).await;
+                }
+                Debit::Short(shortages) => match self.fetch(&handle, &shortages).await {
+                    Ok(()) => heard = true,
+                    Err(why) => return Ok(self.unavailable(request, Some(&handle), &why)),
+                },
+                Debit::Closed => match self.look_again(request, &handle).await {
+                    Ok(again) => handle = again,
+                    Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
+                },
+                Debit::Failed(why) => return Ok(self.unavailable(request, Some(&handle), &why)),
+            }
+        }
+        Ok(self.unavailable(request, Some(&handle), "others are faster for the last units"))
+    }
+
+    /// Whose turn a keyed call is: a claim to decide, or the answer given before.
+    pub(crate) async fn turn(
+        &self,
+        by: Credential,
+        mark: Option<KeyMark>,
+    ) -> Result<Result<Option<Claim>, Answer>, Refusal> {
+        let Some(mark) = mark else { return Ok(Ok(None)) };
+        match self.answered.begin(by.realm, mark).await {
+            Ok(Turn::First(claim)) => Ok(Ok(Some(claim))),
+            Ok(Turn::Again(decision, position)) => {
+                self.until_durable(position).await?;
+                Ok(Err(Answer { decision, replayed: true }))
+            }
+            Ok(Turn::Reused) => Err(Refusal::KeyReused),
+            Ok(Turn::Full) => Err(Refusal::Unavailable(None)),
+            Err(fault) => Err(Refusal::Unavailable(Some(fault))),
+        }
+    }
+
+    /// An answer is said again only when its record cannot be lost any more.
+    pub(crate) async fn until_durable(&self, position: Option<Position>) -> Result<(), Refusal> {
+        if position.is_none_or(|position| self.scribe.is_durable(position)) {
+            return Ok(());
+        }
+        self.scribe.journal().sync().durable().await.map(|_| ()).map_err(|_| Refusal::Unavailable(None))
+    }
+
+    async fn find_handle(&self, by: Credential, call: &Call) -> Result<Arc<Handle>, NoHandle> {
+        self.handles.find(by.realm, &call.target, self.clock.now()).await
+    }
+
+    /// A purse is closed: the allocation is ending, or the window is over and there is a new one.
+    async fn look_again(&self, request: &Request<'_>, handle: &Handle) -> Result<Arc<Handle>, Denial> {
+        self.handles.forget(request.by.realm, &request.call.target);
+        let ended = || denial::ended(handle, almoner_domain::decision::Reason::Expired);
+        match self.find_handle(request.by, request.call).await {
+            Ok(again) if again.lines.iter().all(|line| !line.purse.is_closed()) => Ok(again),
+            Ok(_) => Err(ended()),
+            Err(NoHandle::Fault(_)) => Err(denial::unavailable("the store is away")),
+            Err(_) => Err(ended()),
+        }
+    }
+
+    /// Asks the ledger for the units that are missing here.
+    pub(crate) async fn fetch(&self, handle: &Handle, shortages: &[Shortage]) -> Result<(), String> {
+        let mut word = Vec::with_capacity(shortages.len());
+        for shortage in shortages {
+            let purse = handle.lines[shortage.line].purse.clone();
+            word.push(self.courier.ask(purse, Want::Raise { need: shortage.need, cost: shortage.cost }));
+        }
+        for word in word {
+            let heard = tokio::time::timeout(self.config.lease_patience, word).await;
+            match heard {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(why))) => return Err(why),
+                Ok(Err(_)) => return Err("the gate is stopping".to_owned()),
+                Err(_) => return Err("the ledger does not answer".to_owned()),
+            }
+        }
+        if shortages.iter().any(|shortage| shortage.elsewhere) {
+            // Others have been asked for what they hold idle; they answer with their next report.
+            tokio::time::sleep(self.config.flush_interval).await;
+        }
+        Ok(())
+    }
+
+    async fn confirm(&self, request: &Request<'_>, handle: &Handle, taken: Taken) -> Answer {
+        let Taken { decision, ticket, wait } = taken;
+        if wait && ticket.durable().await.is_err() {
+            // The units stay charged: whether the record will be found again nobody can say now.
+            return self.unavailable(request, Some(handle), "the journal does not take records");
+        }
+        self.metrics.allowed(request.operation);
+        Answer { decision, replayed: false }
+    }
+
+    pub(crate) async fn deny(
+        &self,
+        request: &Request<'_>,
+        mut claim: Option<Claim>,
+        handle: Option<&Handle>,
+        denial: Denial,
+    ) -> Result<Answer, Refusal> {
+        if denial.reason == almoner_domain::decision::Reason::Unavailable {
+            return Ok(self.unavailable_as(request, handle, denial));
+        }
+        self.metrics.denied(denial.reason);
+        let uses = self.denied_uses(request.call, handle);
+        let decision = Arc::new(self.decision(request, handle, Verdict::Deny(denial), uses, None));
+        let ticket = match self.scribe.decide(request.by.realm, &decision, &[]) {
+            Ok(ticket) => ticket,
+            Err(why) => return Ok(self.unavailable(request, handle, &why.to_string())),
+        };
+        // A denial spends nothing, so only one that must be said again has to be safe before it is said.
+        if let Some(claim) = &mut claim {
+            claim.give(decision.clone(), ticket.position());
+            if ticket.durable().await.is_err() {
+                return Ok(self.unavailable(request, handle, "the journal does not take records"));
+            }
+        }
+        Ok(Answer { decision, replayed: false })
+    }
+
+    /// The uses of a denied call: what is left of each, and which feature stopped it.
+    pub(crate) fn denied_uses(&self, call: &Call, handle: Option<&Handle>) -> Vec<Use> {
+        let mut uses = judge::uses(handle, call);
+        let now = self.clock.uptime();
+        for used in &mut uses {
+            let line = handle.and_then(|handle| handle.line(used.feature));
+            if let UseKind::Metered { requested, remaining, blocked, .. } = &mut used.kind {
+                let left = line.and_then(|(_, line)| line.purse.open().map(|state| state.remaining(now)));
+                *remaining = left.unwrap_or(Units::ZERO);
+                *blocked = *requested > *remaining;
+            }
+        }
+        uses
+    }
+
+    fn cannot_know(&self, request: &Request<'_>, handle: Option<&Handle>, fault: Option<&Fault>) -> Answer {
+        if let Some(fault) = fault {
+            tracing::warn!(error = fault as &dyn std::error::Error, "a call cannot be decided");
+        }
+        self.unavailable(request, handle, "the store is away")
+    }
+
+    /// Not recorded, and not remembered for its key: a retry decides anew.
+    pub(crate) fn unavailable(&self, request: &Request<'_>, handle: Option<&Handle>, why: &str) -> Answer {
+        self.unavailable_as(request, handle, denial::unavailable(why))
+    }
+
+    fn unavailable_as(&self, request: &Request<'_>, handle: Option<&Handle>, denial: Denial) -> Answer {
+        self.metrics.denied(denial.reason);
+        let uses = judge::uses(handle, request.call);
+        let decision = self.decision(request, handle, Verdict::Deny(denial), uses, None);
+        Answer { decision: Arc::new(decision), replayed: false }
+    }
+
+    /// A decision with a new id, now.
+    pub(crate) fn decision(
+        &self,
+        request: &Request<'_>,
+        handle: Option<&Handle>,
+        verdict: Verdict,
+        uses: Vec<Use>,
+        hold: Option<(almoner_domain::id::HoldId, Timestamp)>,
+    ) -> Decision {
+        let at = self.clock.now();
+        Decision {
+            id: DecisionId::new(at, &*self.entropy),
+            at,
+            operation: request.operation,
+            verdict,
+            on_behalf_of: handle.map(|handle| handle.standing.principals),
+            allocation: handle.and_then(|handle| handle.standing.allocation),
+            uses,
+            hold: hold.map(|(id, _)| id),
+            hold_expires_at: hold.map(|(_, at)| at),
+            key: request.mark,
+            dimensions: request.call.dimensions.clone(),
+        }
+    }
+}
+
+/// One call being decided.
+pub(crate) struct Request<'c> {
+    pub(crate) by: Credential,
+    pub(crate) operation: Operation,
+    pub(crate) call: &'c Call,
+    pub(crate) mark: Option<KeyMark>,
+}
+
+/// A call's key, hashed with whose it is.
+pub(crate) fn mark(by: Credential, key: &CallKey) -> KeyMark {
+    answered::mark(by.realm, by.key, key.key.as_str(), key.body)
+}
+
+/// What a call would draw and how much of it is there.
+impl Draw {
+    pub(crate) fn cost(&self) -> Units {
+        self.amount
+    }
+}

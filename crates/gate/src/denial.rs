@@ -1,0 +1,108 @@
+//! Denials: why not, in a code for programs and a sentence for people and models.
+
+use crate::handle::{Handle, HandleLine};
+use crate::judge::level;
+use almoner_domain::decision::{Denial, Level, Reason};
+use almoner_domain::feature::Feature;
+use almoner_domain::time::Timestamp;
+use almoner_domain::units::Units;
+
+/// After how many seconds a caller should try again when the gate cannot know.
+const RETRY_UNAVAILABLE_S: u32 = 1;
+
+/// Fewer units are left than the call costs.
+pub(crate) fn exhausted(handle: &Handle, line: &HandleLine, left: Units, asked: Units, now: Timestamp) -> Denial {
+    let scale = line.meter.scale;
+    let mut message = format!(
+        "{} has {} {} left of {}; this call asks for {}.",
+        handle.standing.label,
+        left.display(scale),
+        line.meter.unit,
+        line.line.granted.display(scale),
+        asked.display(scale)
+    );
+    match line.line.resets_at {
+        Some(at) => message.push_str(&format!(" It renews at {at}.")),
+        None => message.push_str(" Its owner can raise it."),
+    }
+    Denial {
+        resets_at: line.line.resets_at,
+        retry_after_s: line.line.resets_at.map(|at| seconds(at, now)),
+        ..denial(handle, Reason::Exhausted, line.line.level, message)
+    }
+}
+
+/// Its window is over, it was closed, or somebody took it back.
+pub(crate) fn ended(handle: &Handle, reason: Reason) -> Denial {
+    let what = if reason == Reason::Revoked { "was revoked" } else { "has ended" };
+    let message = format!("{} {what}. A new one is needed.", handle.standing.label);
+    denial(handle, reason, level(handle), message)
+}
+
+/// Its window has not begun.
+pub(crate) fn not_started(handle: &Handle, start: Timestamp, now: Timestamp) -> Denial {
+    let message = format!("{} is usable from {start}.", handle.standing.label);
+    Denial {
+        resets_at: Some(start),
+        retry_after_s: Some(seconds(start, now)),
+        ..denial(handle, Reason::NotStarted, level(handle), message)
+    }
+}
+
+/// Another tool or resource than it was made for.
+pub(crate) fn out_of_scope(handle: &Handle, tool: Option<&str>, resource: Option<&str>) -> Denial {
+    let said = |name: &str, value: Option<&str>| match value {
+        Some(value) => format!("{name} \"{value}\""),
+        None => format!("no {name}"),
+    };
+    let message = format!(
+        "{} is for other tools or resources: this call names {} and {}.",
+        handle.standing.label,
+        said("tool", tool),
+        said("resource", resource)
+    );
+    denial(handle, Reason::OutOfScope, level(handle), message)
+}
+
+/// The plan or allocation does not have the feature.
+pub(crate) fn not_entitled(handle: &Handle, feature: &Feature) -> Denial {
+    let message = format!("{} does not include {}.", handle.standing.label, feature.name);
+    let level = if handle.standing.allocation.is_some() { Level::Allocation } else { Level::Plan };
+    denial(handle, Reason::NotEntitled, level, message)
+}
+
+/// An agent asks for a session for which nothing has been allocated.
+pub(crate) fn no_policy() -> Denial {
+    let message = "Nothing is allocated to this agent's session, and no policy makes an allocation for it. Carve an \
+                   allocation and name it, or call for the customer or user without an agent.";
+    bare(Reason::NotEntitled, Level::Allocation, message, None)
+}
+
+/// A token that does not verify.
+pub(crate) fn invalid_token() -> Denial {
+    bare(Reason::InvalidToken, Level::Tenant, "The token does not verify.", None)
+}
+
+/// No such customer or user.
+pub(crate) fn unknown_subject() -> Denial {
+    bare(Reason::UnknownSubject, Level::Tenant, "There is no such customer or user here.", None)
+}
+
+/// The gate cannot know. Nothing was spent.
+pub(crate) fn unavailable(why: &str) -> Denial {
+    let message = format!("The gate cannot decide now ({why}). Nothing was spent; try again.");
+    bare(Reason::Unavailable, Level::Tenant, &message, Some(RETRY_UNAVAILABLE_S))
+}
+
+fn bare(reason: Reason, level: Level, message: &str, retry_after_s: Option<u32>) -> Denial {
+    Denial { reason, level, message: message.to_owned(), resets_at: None, retry_after_s, raise: Vec::new() }
+}
+
+fn denial(handle: &Handle, reason: Reason, level: Level, message: String) -> Denial {
+    Denial { reason, level, message, resets_at: None, retry_after_s: None, raise: handle.standing.raise.clone() }
+}
+
+/// Whole seconds until `at`, at least one.
+fn seconds(at: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from(at.saturating_since(now).as_secs() + 1).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,141 @@
+//! Handles: an allocation or a subject, ready to be decided on. The cache of them is the only look-up of a call.
+
+use crate::catalogue::Catalogue;
+use crate::purse::{Purse, Purses};
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::fault::Fault;
+use almoner_domain::feature::{Durability, Feature, FeatureKind, Meter, StaticValue};
+use almoner_domain::id::{AllocationId, FeatureId};
+use almoner_domain::ports::{Lookup, SubjectName, SubjectStanding};
+use almoner_domain::standing::{Standing, StandingLine};
+use almoner_domain::tenant::Realm;
+use almoner_domain::time::Timestamp;
+use moka::sync::Cache;
+use std::sync::Arc;
+
+/// What a call draws on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// An allocation, named by the provider.
+    Allocation(AllocationId),
+    /// A customer or user, straight on the entitlement.
+    Subject(SubjectName),
+}
+
+/// An allocation or subject with the purses it draws on.
+pub(crate) struct Handle {
+    pub(crate) realm: Realm,
+    pub(crate) standing: Standing,
+    /// In the order of their accounts, which is the order of locks.
+    pub(crate) lines: Vec<HandleLine>,
+}
+
+/// One metered feature of a handle.
+pub(crate) struct HandleLine {
+    pub(crate) line: StandingLine,
+    pub(crate) feature: Arc<Feature>,
+    pub(crate) meter: Meter,
+    pub(crate) durability: Durability,
+    pub(crate) purse: Arc<Purse>,
+}
+
+/// Why there is no handle.
+#[derive(Debug)]
+pub(crate) enum NoHandle {
+    /// The realm has no such allocation.
+    Allocation,
+    /// The realm has no such customer.
+    Customer,
+    /// The customer has no such user.
+    User,
+    /// The store cannot be asked.
+    Fault(Fault),
+}
+
+impl Handle {
+    /// The line of a feature.
+    pub(crate) fn line(&self, feature: FeatureId) -> Option<(usize, &HandleLine)> {
+        self.lines.iter().enumerate().find(|(_, line)| line.line.feature == feature)
+    }
+
+    /// The customer's right to a boolean or static feature: absent, or there with its value.
+    pub(crate) fn right(&self, feature: FeatureId) -> Option<&Option<StaticValue>> {
+        self.standing.rights.iter().find(|(id, _)| *id == feature).map(|(_, value)| value)
+    }
+
+    /// Is any window that it draws on over, so that it must be looked up again?
+    fn is_stale(&self, now: Timestamp) -> bool {
+        self.standing.allocation.is_none() && self.lines.iter().any(|line| !line.line.window.contains(now))
+    }
+}
+
+/// The handles in memory. One that is evicted is looked up again; its purses stay as long as their leases.
+pub(crate) struct Handles {
+    cache: Cache<(Realm, Target), Arc<Handle>>,
+    lookup: Arc<dyn Lookup>,
+    catalogue: Arc<Catalogue>,
+    purses: Arc<Purses>,
+}
+
+impl Handles {
+    pub(crate) fn new(max: u64, lookup: Arc<dyn Lookup>, catalogue: Arc<Catalogue>, purses: Arc<Purses>) -> Self {
+        Self { cache: Cache::new(max), lookup, catalogue, purses }
+    }
+
+    /// The handle of a target, looked up where it is not in memory.
+    pub(crate) async fn find(&self, realm: Realm, target: &Target, now: Timestamp) -> Result<Arc<Handle>, NoHandle> {
+        let key = (realm, target.clone());
+        if let Some(handle) = self.cache.get(&key) {
+            if !handle.is_stale(now) {
+                return Ok(handle);
+            }
+            self.cache.invalidate(&key);
+        }
+        let handle = Arc::new(self.load(realm, target).await?);
+        self.cache.insert(key, handle.clone());
+        Ok(handle)
+    }
+
+    async fn load(&self, realm: Realm, target: &Target) -> Result<Handle, NoHandle> {
+        let standing = match target {
+            Target::Allocation(id) => {
+                self.lookup.allocation(realm, *id).await.map_err(NoHandle::Fault)?.ok_or(NoHandle::Allocation)?
+            }
+            Target::Subject(subject) => match self.lookup.subject(realm, subject).await.map_err(NoHandle::Fault)? {
+                SubjectStanding::Known(standing) => standing,
+                SubjectStanding::UnknownCustomer => return Err(NoHandle::Customer),
+                SubjectStanding::UnknownUser => return Err(NoHandle::User),
+            },
+        };
+        let mut lines = Vec::with_capacity(standing.lines.len());
+        for line in &standing.lines {
+            lines.extend(self.line(realm, &standing, *line).await.map_err(NoHandle::Fault)?);
+        }
+        lines.sort_by_key(|line| line.line.account);
+        Ok(Handle { realm, standing, lines })
+    }
+
+    async fn line(&self, realm: Realm, standing: &Standing, line: StandingLine) -> Result<Option<HandleLine>, Fault> {
+        let Some(feature) = self.catalogue.by_id(realm, line.feature).await? else { return Ok(None) };
+        let FeatureKind::Metered(meter) = feature.kind.clone() else { return Ok(None) };
+        let purse = self.purses.of(realm, line.account, standing.allocation);
+        // An ended allocation gives nothing out, whoever still holds a handle made before it ended.
+        if standing.state != AllocationState::Active
+            && let Some(mut state) = purse.open()
+        {
+            state.closed = true;
+        }
+        let durability = standing.durability.unwrap_or(meter.durability);
+        Ok(Some(HandleLine { line, feature, meter, durability, purse }))
+    }
+
+    /// Forgets a handle, because it ended or changed.
+    pub(crate) fn forget(&self, realm: Realm, target: &Target) {
+        self.cache.invalidate(&(realm, target.clone()));
+    }
+
+    /// Forgets everything: something changed that any handle may rest on.
+    pub(crate) fn forget_all(&self) {
+        self.cache.invalidate_all();
+    }
+}

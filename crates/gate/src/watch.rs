@@ -1,0 +1,106 @@
+//! What a gate watches beside its calls: the change feed, recalls, and what time alone asks for.
+
+use crate::courier::Want;
+use crate::gate::Gate;
+use crate::handle::Target;
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::fault::Fault;
+use almoner_domain::id::AllocationId;
+use almoner_domain::notice::Change;
+use almoner_domain::tenant::Realm;
+use std::sync::Weak;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Entries of the change feed read at once.
+const CHANGES_MAX: u64 = 1_000;
+/// How often the ledger is asked for recalls, which is also the gate's sign of life.
+const RECALL_INTERVAL: Duration = Duration::from_millis(500);
+/// Things swept in one transaction of each kind.
+const SWEEP_MAX: u64 = 500;
+
+/// Runs until the gate is dropped or the task is ended.
+pub(crate) async fn run(gate: Weak<Gate>) {
+    let mut position = None;
+    let (mut swept, mut recalled) = (Instant::now(), Instant::now());
+    loop {
+        let Some(gate) = gate.upgrade() else { return };
+        gate.expire_holds();
+        if let Err(fault) = gate.follow(&mut position).await {
+            tracing::debug!(error = &fault as &dyn std::error::Error, "the change feed could not be read");
+        }
+        if recalled.elapsed() >= RECALL_INTERVAL {
+            recalled = Instant::now();
+            if let Err(fault) = gate.answer_recalls().await {
+                tracing::debug!(error = &fault as &dyn std::error::Error, "recalls could not be read");
+            }
+        }
+        if swept.elapsed() >= gate.config.sweep_interval {
+            swept = Instant::now();
+            match gate.ledger.sweep(SWEEP_MAX).await {
+                Ok(done) if done != almoner_domain::ports::Swept::default() => tracing::info!(?done, "swept"),
+                Ok(_) => {}
+                Err(fault) => tracing::debug!(error = &fault as &dyn std::error::Error, "could not sweep"),
+            }
+        }
+        let pause = gate.config.feed_interval;
+        drop(gate);
+        sleep(pause).await;
+    }
+}
+
+impl Gate {
+    /// Reads what changed since the last time and forgets what rests on it.
+    async fn follow(&self, position: &mut Option<i64>) -> Result<(), Fault> {
+        let Some(after) = *position else {
+            let latest = self.lookup.changes(None, 1).await?;
+            *position = Some(latest.last().map_or(0, |(at, _, _)| *at));
+            // What changed before the first look may be in memory already.
+            self.handles.forget_all();
+            return Ok(());
+        };
+        for (at, realm, change) in self.lookup.changes(Some(after), CHANGES_MAX).await? {
+            match change {
+                Change::Allocation(id) => self.allocation_changed(realm, id).await?,
+                Change::Catalogue => {
+                    self.catalogue.forget(realm);
+                    self.handles.forget_all();
+                }
+                Change::Keys => self.credentials.forget_all(),
+            }
+            *position = Some(at);
+        }
+        Ok(())
+    }
+
+    async fn allocation_changed(&self, realm: Realm, id: AllocationId) -> Result<(), Fault> {
+        self.handles.forget(realm, &Target::Allocation(id));
+        let purses = self.purses.of_allocation(id);
+        if purses.is_empty() {
+            return Ok(());
+        }
+        let standing = self.lookup.allocation(realm, id).await?;
+        if standing.is_some_and(|standing| standing.state == AllocationState::Active) {
+            return Ok(());
+        }
+        for purse in purses {
+            if let Some(mut state) = purse.open() {
+                state.closed = true;
+            }
+            drop(self.courier.ask(purse, Want::Settle));
+        }
+        Ok(())
+    }
+
+    async fn answer_recalls(&self) -> Result<(), Fault> {
+        for (_, lease) in self.ledger.recalled(self.life).await? {
+            let held = self.purses.all().into_iter().find(|purse| {
+                purse.open().is_some_and(|state| state.tally.as_ref().is_some_and(|tally| tally.id() == lease))
+            });
+            if let Some(purse) = held {
+                drop(self.courier.ask(purse, Want::GiveBack));
+            }
+        }
+        Ok(())
+    }
+}
