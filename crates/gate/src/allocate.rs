@@ -15,9 +15,6 @@ use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
 impl Gate {
     /// Carves an allocation. Units that this gate holds idle come back first where they are needed.
     pub async fn carve(&self, by: Credential, request: &CarveRequest) -> Result<CarveAnswer, Refusal> {
-        if !self.is_ready() {
-            return Err(Refusal::Unavailable(None));
-        }
         let answer = self.ledger.carve(by.realm, request).await.map_err(away)?;
         let CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer else {
             self.refresh(by, &request.source).await;

@@ -5,7 +5,6 @@ use almoner_domain::feature::Feature;
 use almoner_domain::id::FeatureId;
 use almoner_domain::ports::Lookup;
 use almoner_domain::tenant::Realm;
-use almoner_domain::text::FeatureKey;
 use almoner_domain::time::{Clock, Uptime};
 use moka::sync::Cache;
 use std::collections::HashMap;
@@ -25,7 +24,7 @@ pub(crate) struct Catalogue {
 }
 
 struct RealmFeatures {
-    by_key: HashMap<FeatureKey, Arc<Feature>>,
+    by_key: HashMap<Arc<str>, Arc<Feature>>,
     by_id: HashMap<FeatureId, Arc<Feature>>,
     loaded_at: Uptime,
 }
@@ -36,7 +35,7 @@ impl Catalogue {
     }
 
     /// A feature by its key in code.
-    pub(crate) async fn by_key(&self, realm: Realm, key: &FeatureKey) -> Result<Option<Arc<Feature>>, Fault> {
+    pub(crate) async fn by_key(&self, realm: Realm, key: &str) -> Result<Option<Arc<Feature>>, Fault> {
         self.find(realm, |features| features.by_key.get(key).cloned()).await
     }
 
@@ -70,7 +69,7 @@ impl Catalogue {
     async fn load(&self, realm: Realm) -> Result<RealmFeatures, Fault> {
         let all: Vec<_> = self.lookup.features(realm).await?.into_iter().map(Arc::new).collect();
         Ok(RealmFeatures {
-            by_key: all.iter().map(|feature| (feature.key.clone(), feature.clone())).collect(),
+            by_key: all.iter().map(|feature| (feature.key.as_str().into(), feature.clone())).collect(),
             by_id: all.iter().map(|feature| (feature.id, feature.clone())).collect(),
             loaded_at: self.clock.uptime(),
         })

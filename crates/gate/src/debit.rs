@@ -2,7 +2,7 @@
 //! Nothing here waits. What comes out is in the journal's buffer before any lock is released.
 
 use crate::answered::Claim;
-use crate::decide::Request;
+use crate::decide::{LedgerWord, Request};
 use crate::gate::Gate;
 use crate::handle::Handle;
 use crate::holds::OpenHold;
@@ -55,14 +55,14 @@ pub(crate) struct Shortage {
 }
 
 impl Gate {
-    /// Debits all draws or none. `heard`: the ledger was asked for this call, so its word on what is free is fresh.
+    /// Debits all draws or none. `word`: what the ledger has said for this call.
     pub(crate) fn debit(
         &self,
         request: &Request<'_>,
         handle: &Arc<Handle>,
         draws: &[Draw],
         now: Timestamp,
-        heard: bool,
+        word: LedgerWord,
         claim: &mut Option<Claim>,
     ) -> Debit {
         let uptime = self.clock.uptime();
@@ -74,7 +74,7 @@ impl Gate {
                 None => return Debit::Failed("a part of this gate has failed".to_owned()),
             }
         }
-        if let Some(debit) = lacking(draws, &purses, uptime, heard) {
+        if let Some(debit) = lacking(draws, &purses, uptime, word) {
             return debit;
         }
         let hold = (request.operation == Operation::Reserve).then(|| {
@@ -130,18 +130,23 @@ impl Gate {
     }
 }
 
-fn lacking(draws: &[Draw], purses: &[MutexGuard<'_, PurseState>], now: Uptime, heard: bool) -> Option<Debit> {
+fn lacking(draws: &[Draw], purses: &[MutexGuard<'_, PurseState>], now: Uptime, word: LedgerWord) -> Option<Debit> {
     let mut shortages = Vec::new();
     for (draw, state) in draws.iter().zip(purses) {
         let idle = state.idle(now);
         let Some(need) = draw.amount.checked_sub(idle).filter(|need| !need.is_zero()) else { continue };
-        let within_reach = idle.saturating_add(state.free).saturating_add(state.elsewhere);
-        if heard && draw.amount > within_reach {
-            return Some(Debit::Exhausted { line: draw.line, left: idle.saturating_add(state.free), asked: draw.amount });
+        let free = idle.saturating_add(state.free);
+        let reach = match word {
+            LedgerWord::NotHeard => Units::MAX,
+            LedgerWord::Heard => free.saturating_add(state.elsewhere),
+            LedgerWord::HeardEnough => free,
+        };
+        if draw.amount > reach {
+            return Some(Debit::Exhausted { line: draw.line, left: free, asked: draw.amount });
         }
-        // What others hold is needed only where what is free is not enough.
-        let elsewhere = heard && draw.amount > idle.saturating_add(state.free);
-        shortages.push(Shortage { line: draw.line, need, cost: draw.cost(), elsewhere });
+        // What others hold is waited for only where what is free is not enough.
+        let elsewhere = word == LedgerWord::Heard && draw.amount > free;
+        shortages.push(Shortage { line: draw.line, need, cost: draw.amount, elsewhere });
     }
     (!shortages.is_empty()).then_some(Debit::Short(shortages))
 }

@@ -9,8 +9,8 @@ use crate::denial;
 use crate::gate::Gate;
 use crate::handle::{Handle, NoHandle};
 use crate::journal::Position;
-use crate::judge::{self, Draw, judge};
-use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Use, UseKind, Verdict};
+use crate::judge::{self, judge};
+use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Reason, Use, UseKind, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{DecisionId, Id};
 use almoner_domain::time::Timestamp;
@@ -69,11 +69,13 @@ impl Gate {
     /// Decides `consume` and `reserve`.
     pub async fn decide(&self, by: Credential, operation: Operation, call: &Call) -> Result<Answer, Refusal> {
         let mark = call.key.as_ref().map(|key| mark(by, key));
-        let claim = match self.turn(by, mark).await? {
-            Ok(claim) => claim,
-            Err(answer) => return Ok(answer),
-        };
         let request = Request { by, operation, call, mark };
+        let claim = match self.turn(by, mark).await {
+            Ok(Ok(claim)) => claim,
+            Ok(Err(answer)) => return Ok(answer),
+            Err(Refusal::Unavailable(fault)) => return Ok(self.cannot_know(&request, None, fault.as_ref())),
+            Err(refusal) => return Err(refusal),
+        };
         match self.find_handle(by, call).await {
             Err(NoHandle::Allocation) => Err(Refusal::UnknownAllocation),
             Err(NoHandle::Customer | NoHandle::User) => self.deny(&request, claim, None, denial::unknown_subject()).await,
@@ -84,21 +86,23 @@ impl Gate {
     }
 
     async fn decide_on(&self, request: &Request<'_>, mut claim: Option<Claim>, mut handle: Arc<Handle>) -> Result<Answer, Refusal> {
-        let mut heard = false;
+        let mut word = LedgerWord::NotHeard;
+        let patience = self.clock.uptime().saturating_add(self.config.recall_patience);
         for _ in 0..ROUNDS_MAX {
             let now = self.clock.now();
             let draws = match judge(&handle, request.call, now) {
                 Ok(draws) => draws,
                 Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
             };
-            match self.debit(request, &handle, &draws, now, heard, &mut claim) {
+            match self.debit(request, &handle, &draws, now, word, &mut claim) {
                 Debit::Done(taken) => return Ok(self.confirm(request, &handle, taken).await),
                 Debit::Exhausted { line, left, asked } => {
                     let denial = denial::exhausted(&handle, &handle.lines[line], left, asked, now);
                     return self.deny(request, claim, Some(&handle), denial).await;
                 }
                 Debit::Short(shortages) => match self.fetch(&handle, &shortages).await {
-                    Ok(()) => heard = true,
+                    Ok(()) if self.clock.uptime() < patience => word = LedgerWord::Heard,
+                    Ok(()) => word = LedgerWord::HeardEnough,
                     Err(why) => return Ok(self.unavailable(request, Some(&handle), &why)),
                 },
                 Debit::Closed => match self.look_again(request, &handle).await {
@@ -145,7 +149,7 @@ impl Gate {
     /// A purse is closed: the allocation is ending, or the window is over and there is a new one.
     async fn look_again(&self, request: &Request<'_>, handle: &Handle) -> Result<Arc<Handle>, Denial> {
         self.handles.forget(request.by.realm, &request.call.target);
-        let ended = || denial::ended(handle, almoner_domain::decision::Reason::Expired);
+        let ended = || denial::ended(handle, Reason::Expired);
         match self.find_handle(request.by, request.call).await {
             Ok(again) if again.lines.iter().all(|line| !line.purse.is_closed()) => Ok(again),
             Ok(_) => Err(ended()),
@@ -194,11 +198,11 @@ impl Gate {
         handle: Option<&Handle>,
         denial: Denial,
     ) -> Result<Answer, Refusal> {
-        if denial.reason == almoner_domain::decision::Reason::Unavailable {
+        if denial.reason == Reason::Unavailable {
             return Ok(self.unavailable_as(request, handle, denial));
         }
         self.metrics.denied(denial.reason);
-        let uses = self.denied_uses(request.call, handle);
+        let uses = self.denied_uses(request.call, handle, denial.reason);
         let decision = Arc::new(self.decision(request, handle, Verdict::Deny(denial), uses, None));
         let ticket = match self.scribe.decide(request.by.realm, &decision, &[]) {
             Ok(ticket) => ticket,
@@ -215,7 +219,7 @@ impl Gate {
     }
 
     /// The uses of a denied call: what is left of each, and which feature stopped it.
-    pub(crate) fn denied_uses(&self, call: &Call, handle: Option<&Handle>) -> Vec<Use> {
+    fn denied_uses(&self, call: &Call, handle: Option<&Handle>, reason: Reason) -> Vec<Use> {
         let mut uses = judge::uses(handle, call);
         let now = self.clock.uptime();
         for used in &mut uses {
@@ -223,7 +227,7 @@ impl Gate {
             if let UseKind::Metered { requested, remaining, blocked, .. } = &mut used.kind {
                 let left = line.and_then(|(_, line)| line.purse.open().map(|state| state.remaining(now)));
                 *remaining = left.unwrap_or(Units::ZERO);
-                *blocked = *requested > *remaining;
+                *blocked = reason == Reason::Exhausted && *requested > *remaining;
             }
         }
         uses
@@ -274,6 +278,17 @@ impl Gate {
     }
 }
 
+/// Has the ledger been heard for this call, and for how long?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LedgerWord {
+    /// What is known of free units may be old.
+    NotHeard,
+    /// What is free is known; units that others hold idle may still come back.
+    Heard,
+    /// Others have had their time to give back.
+    HeardEnough,
+}
+
 /// One call being decided.
 pub(crate) struct Request<'c> {
     pub(crate) by: Credential,
@@ -285,11 +300,4 @@ pub(crate) struct Request<'c> {
 /// A call's key, hashed with whose it is.
 pub(crate) fn mark(by: Credential, key: &CallKey) -> KeyMark {
     answered::mark(by.realm, by.key, key.key.as_str(), key.body)
-}
-
-/// What a call would draw and how much of it is there.
-impl Draw {
-    pub(crate) fn cost(&self) -> Units {
-        self.amount
-    }
 }

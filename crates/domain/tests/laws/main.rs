@@ -20,7 +20,7 @@ use proptest::test_runner::Config;
 /// 256 cases of each property, or as many as `PROPTEST_CASES` says.
 fn config() -> Config {
     // No file of past failures: what fails once becomes a test with a name.
-    Config { failure_persistence: None, ..Config::default() }
+    Config { failure_persistence: None, max_global_rejects: 1_000_000, ..Config::default() }
 }
 
 fn units(count: i64) -> Units {

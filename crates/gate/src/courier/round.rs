@@ -333,7 +333,8 @@ impl Rounds {
         let Some(mut state) = sent.purse.open() else { return };
         let heard = match &mut state.tally {
             Some(tally) if tally.id() == sent.report.lease => tally.applied(reply),
-            _ => return,
+            // It left the purse in the meantime and is on its way back, where the same report is answered again.
+            _ => return tell(&mut sent.waiting, &Ok(())),
         };
         match heard {
             Heard::Settled { free, elsewhere, recalled, closed } => {

@@ -181,6 +181,10 @@ impl<'de> Deserialize<'de> for Pairs {
 
 /// Reads a body, or says which member is wrong.
 pub(crate) fn read<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
+    // Keeping track of the path costs more than reading; only a body that is wrong is read with it.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().clone();

@@ -6,7 +6,7 @@ use super::parse::Parsed;
 use super::problem::Problem;
 use super::{Door, json};
 use crate::credential::Credential;
-use crate::decide::{Answer, Refusal};
+use crate::decide::Answer;
 use crate::denial;
 use crate::gate::Gate;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -102,9 +102,6 @@ impl Gate {
                 return Ok((self.deny(&request, None, None, denial::invalid_token()).await?, None));
             }
         };
-        if !self.is_ready() {
-            return Err(Refusal::Unavailable(None).into());
-        }
         let answer = match asked {
             Asked::Check => self.check(by, &call).await?,
             Asked::Consume => self.decide(by, Operation::Consume, &call).await?,

@@ -81,6 +81,9 @@ impl Door {
         request: &HttpRequest,
         body: Result<web::Bytes, actix_web::Error>,
     ) -> Result<Visit<'_>, Problem> {
+        if !self.gate.is_ready() {
+            return Err(crate::decide::Refusal::Unavailable(None).into());
+        }
         let by = self.authenticate(request).await?;
         let body = body.map_err(|error| unread(&error))?;
         if !body.is_empty() && !is_json(request) {

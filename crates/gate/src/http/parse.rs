@@ -15,7 +15,7 @@ use almoner_domain::hold::{HOLD_TTL_DEFAULT, HOLD_TTL_MAX};
 use almoner_domain::id::FeatureId;
 use almoner_domain::ports::SubjectName;
 use almoner_domain::text::{
-    DimensionName, DimensionValue, FeatureKey, IdempotencyKey, Named, SessionKey, SessionKind, TextError,
+    DimensionName, DimensionValue, IdempotencyKey, Named, SessionKey, SessionKind, TextError,
 };
 use almoner_domain::units::{Units, UnitsError};
 use sha2::{Digest, Sha256};
@@ -127,10 +127,7 @@ impl Gate {
                 Err(_) => return Ok(None),
             }
         } else {
-            match FeatureKey::parse(named) {
-                Ok(key) => self.catalogue.by_key(by.realm, &key).await,
-                Err(_) => return Ok(None),
-            }
+            self.catalogue.by_key(by.realm, named).await
         };
         found.map_err(|fault| Problem::from(Refusal::Unavailable(Some(fault))))
     }
