@@ -1,1 +1,64 @@
-//! The ledger and the catalogue on SQLite and PostgreSQL.
+//! The ledger and the catalogue on SQLite and PostgreSQL: rows in, domain types out.
+//!
+//! Promise: whatever a law of the ledger decides is committed whole or not at all, and no query reaches another realm's rows.
+//! Each command loads the rows it needs into the domain's `Books`, calls one law, and writes back what changed, in one
+//! transaction. Nothing is decided here.
+//! It will never know a door, a use case, a wire format, or a rule of entitlement.
+
+mod store;
+mod options;
+mod database;
+mod tx;
+mod rows;
+mod bulk;
+mod table;
+mod stored;
+mod trouble;
+
+mod ledger;
+mod settle;
+mod carve;
+mod end;
+mod hold_end;
+mod sweep;
+mod window;
+mod books;
+
+mod lookup;
+mod standing;
+mod statement;
+mod check;
+
+mod work;
+mod tenant;
+mod key;
+mod feature;
+mod plan;
+mod plan_version;
+mod plan_line;
+mod offer;
+mod customer;
+mod user;
+mod agent;
+mod session;
+mod subscription;
+mod entitlement;
+mod grant;
+mod account;
+mod movement;
+mod allocation;
+mod allocation_line;
+mod scope;
+mod hold;
+mod hold_part;
+mod node;
+mod lease;
+mod decision;
+mod usage;
+mod notice;
+mod change;
+
+pub use options::{
+    ANSWER_WAIT, ATTEMPTS_MAX, BUSY_WAIT, IDLE_TIME, PAUSE_FIRST, POOL_WAIT, STATEMENT_TIME, StoreOptions, TURN_WAIT,
+};
+pub use store::SqlStore;

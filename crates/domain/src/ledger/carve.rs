@@ -103,6 +103,10 @@ pub fn carve(books: &mut Books<'_>, order: &CarveOrder) -> Result<Result<Allocat
     if let Err(refusal) = check_lines(order) {
         return Ok(Err(refusal));
     }
+    // Before the terms: they may take the end from an account, and without one would blame the window.
+    if let Some((feature, ..)) = order.lines.iter().find(|(_, account, _)| account.is_none()) {
+        return Ok(Err(CarveRefusal::NotEntitled { feature: *feature }));
+    }
     let terms = match terms(books, order, parent.as_ref()) {
         Ok(terms) => terms,
         Err(refusal) => return Ok(Err(refusal)),

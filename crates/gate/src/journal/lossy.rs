@@ -3,6 +3,8 @@
 //! It keeps apart what was written and what was synced. A power cut leaves the synced bytes and any part of the others, by
 //! sectors of 512 bytes; names that were not synced may be there or not. A failed sync behaves as Linux does: what it should
 //! have written counts as clean, so the next sync succeeds without it.
+//!
+//! It will never know who writes to it, and it is slow at nothing: what takes long on a real disk must be tested there.
 
 use super::disk::{Disk, DiskFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +30,8 @@ struct State {
     lie_about_sync: bool,
     short_writes: bool,
     space: Option<usize>,
+    /// Operations until the power is lost.
+    operations_left: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -39,6 +43,11 @@ struct Content {
 }
 
 impl LossyDisk {
+    /// Loses power after so many more operations that change the disk: all later ones fail. Then see [`LossyDisk::power_cut`].
+    pub fn lose_power_after(&self, operations: u64) {
+        self.lock().operations_left = Some(operations);
+    }
+
     /// The disk as it may be found after a power cut at this moment. `seed` chooses which unsynced sectors and names are there.
     pub fn power_cut(&self, seed: u64) -> Self {
         let state = self.lock();
@@ -84,6 +93,17 @@ impl LossyDisk {
         change(&mut content.written);
         content.synced = content.written.clone();
         Ok(())
+    }
+
+    /// The state, for an operation that changes it.
+    fn powered(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.lock();
+        match &mut state.operations_left {
+            Some(0) => return Err(eio()),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(state)
     }
 
     /// Each step leaves the state whole.
@@ -153,7 +173,7 @@ impl Disk for LossyDisk {
     }
 
     fn create(&self, name: &str, preallocate_bytes: u64) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.lock();
+        let mut state = self.powered()?;
         if state.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -165,7 +185,8 @@ impl Disk for LossyDisk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.contents[file].written = vec![0; bytes];
-        state.synced_names = state.names.clone();
+        drop(state);
+        self.sync_dir()?;
         Ok(Box::new(LossyFile { disk: self.clone(), file }))
     }
 
@@ -180,7 +201,7 @@ impl Disk for LossyDisk {
     }
 
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = self.powered()?;
         let file = state.file(name)?;
         let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
         state.contents[file].written.truncate(bytes);
@@ -188,11 +209,11 @@ impl Disk for LossyDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.lock().names.remove(name).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.powered()?.names.remove(name).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = self.powered()?;
         state.synced_names = state.names.clone();
         Ok(())
     }
@@ -205,7 +226,7 @@ struct LossyFile {
 
 impl DiskFile for LossyFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.disk.lock();
+        let mut state = self.disk.powered()?;
         let asked = if state.short_writes { bytes.len().div_ceil(2) } else { bytes.len() };
         let taken = state.take_space(asked)?;
         let from = usize::try_from(offset).map_err(io::Error::other)?;
@@ -217,18 +238,22 @@ impl DiskFile for LossyFile {
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        let mut state = self.disk.lock();
+        let mut state = self.disk.powered()?;
         let (fails, lies) = (std::mem::take(&mut state.fail_next_sync), state.lie_about_sync);
         let content = &mut state.contents[self.file];
         if fails {
             content.dirty.clear();
-            return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+            return Err(eio());
         }
         if !lies {
             content.sync();
         }
         Ok(())
     }
+}
+
+fn eio() -> io::Error {
+    rustix::io::Errno::IO.into()
 }
 
 /// Numbers that follow from a seed (SplitMix64).

@@ -91,7 +91,9 @@ impl Pending {
         if self.waiting_bytes.saturating_add(batch_bytes) > self.options.buffer_bytes_max {
             return Err(JournalError::Full(Bound::Buffer));
         }
-        if self.open.base + batch_bytes as u64 > self.options.records_end_max() || (new_segment && !self.segment_is_fresh()) {
+        if self.open.base + batch_bytes as u64 > self.options.records_end_max()
+            || (new_segment && !self.segment_is_fresh())
+        {
             self.turn_over()?;
         }
         let ticket = Ticket::new(self.open.fate.clone(), self.open.next());

@@ -126,9 +126,11 @@ fn numbers(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
     }
     numbers.sort_unstable();
     match numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
-        Some(pair) => {
-            Err(JournalError::Damaged { segment: pair[0] + 1, offset: 0, reason: "the segment is missing before another" })
-        }
+        Some(pair) => Err(JournalError::Damaged {
+            segment: pair[0] + 1,
+            offset: 0,
+            reason: "the segment is missing before another",
+        }),
         None => Ok(numbers),
     }
 }
@@ -164,18 +166,13 @@ fn survey_exactly(
 
 /// The last segment. What is kept of its last batch may not be on the disk yet, only in the system's memory: the process may
 /// have been killed before its sync, or the sync may have failed. So it is written and synced again, before it is acted on.
-fn last_segment(
-    disk: &dyn Disk,
-    number: u64,
-    bytes: &[u8],
-    recovered: &mut Recovered,
-) -> Result<Survey, JournalError> {
-    let survey = survey(number, bytes, &mut |_, _| {}).map_err(|damage| damaged(number, damage.offset, damage.reason))?;
+fn last_segment(disk: &dyn Disk, number: u64, bytes: &[u8], recovered: &mut Recovered) -> Result<Survey, JournalError> {
+    let survey =
+        survey(number, bytes, &mut |_, _| {}).map_err(|damage| damaged(number, damage.offset, damage.reason))?;
     let name = segment::name(number);
     let kept = bytes.get(survey.last..survey.end).unwrap_or_default();
     disk.open(&name)
         .and_then(|mut file| write_all(&mut *file, survey.last as u64, kept).and_then(|()| file.sync_data()))
-        .and_then(|()| disk.sync_dir())
         .map_err(JournalError::io("write again the end of", name))?;
     recovered.cut_bytes = survey.cut_bytes as u64;
     recovered.tail = survey.tail;

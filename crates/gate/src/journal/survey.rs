@@ -116,7 +116,7 @@ fn torn(head: BatchHead, rest: &[u8], at: usize, kept: usize, flaw: Flaw) -> Res
     let sector_missing = batch.chunks(SECTOR).any(|sector| written_bytes(sector) == 0);
     let end = batch.get(head.batch_bytes() - END_BYTES..).unwrap_or_default();
     // Where only a part of the end is missing, all records come before what is missing: each must be whole.
-    let records_whole = kept == HEAD_BYTES + head.records_bytes;
+    let records_whole = flaw.offset == HEAD_BYTES + head.records_bytes;
     let end_missing = if records_whole { end_is_missing(end) } else { written_bytes(end) == 0 };
     if !sector_missing && !end_missing {
         return Err(damage);

@@ -54,7 +54,8 @@ impl Shared {
     }
 
     /// Waits for something to write.
-    fn next(&self, mut pending: MutexGuard<'_, Pending>) -> Next {
+    fn next(&self) -> Next {
+        let mut pending = self.lock();
         loop {
             if let Some(batch) = pending.take() {
                 return Next::Write(batch);
@@ -91,7 +92,10 @@ impl Writer {
         let outcome = self.write_all();
         alarm.armed = false;
         if let Err(failure) = &outcome {
-            tracing::error!(error = failure as &dyn std::error::Error, "the journal has failed: nothing more is acknowledged");
+            tracing::error!(
+                error = failure as &dyn std::error::Error,
+                "the journal has failed: nothing more is acknowledged"
+            );
             self.shared.fail(failure);
         }
         outcome
@@ -99,17 +103,15 @@ impl Writer {
 
     fn write_all(&mut self) -> Result<(), JournalError> {
         let shared = self.shared.clone();
-        let mut next = shared.next(shared.lock());
         loop {
-            let mut batch = match next {
+            let mut batch = match shared.next() {
                 Next::Write(batch) => batch,
                 Next::End { mark } => return self.end(mark),
             };
             let took = self.write(&mut batch)?;
-            batch.fate.settle(Ok(()));
-            let mut pending = shared.lock();
-            pending.written(batch, took);
-            next = shared.next(pending);
+            let fate = batch.fate.clone();
+            shared.lock().written(batch, took);
+            fate.settle(Ok(()));
         }
     }
 
@@ -146,7 +148,11 @@ impl Writer {
 /// Gives back the disk that a finished segment does not use. Recovery does not need it, so a failure is only told.
 pub(super) fn trim(disk: &dyn Disk, number: u64, bytes: u64) {
     if let Err(error) = disk.truncate(&segment::name(number), bytes) {
-        tracing::warn!(error = &error as &dyn std::error::Error, segment = number, "cannot trim a segment of the journal");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            segment = number,
+            "cannot trim a segment of the journal"
+        );
     }
 }
 

@@ -1,0 +1,58 @@
+//! Agents: software that acts for somebody.
+
+use crate::app::{App, or_taken};
+use crate::authority::{self, FindError, Forbidden};
+use almoner_domain::agent::Agent;
+use almoner_domain::caller::Caller;
+use almoner_domain::fault::Fault;
+use almoner_domain::id::AgentId;
+use almoner_domain::text::{ExternalId, Name, Named};
+use thiserror::Error;
+
+/// An agent to be.
+#[derive(Debug, Clone)]
+pub struct NewAgent {
+    /// The provider's own id.
+    pub external_id: ExternalId,
+    /// What people will call it.
+    pub name: Name,
+}
+
+/// Why no agent was registered.
+#[derive(Debug, Error)]
+pub enum RegisterAgentError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The id is taken.
+    #[error("there is an agent \"{0}\" already")]
+    Taken(ExternalId),
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Registers an agent.
+pub async fn register(caller: &Caller, app: &App, new: NewAgent) -> Result<Agent, RegisterAgentError> {
+    let realm = authority::operator(caller)?;
+    let agent = Agent { id: app.new_id(), external_id: new.external_id, name: new.name };
+    let mut work = app.store.begin(realm).await?;
+    work.agents()
+        .add(&agent)
+        .await
+        .map_err(|fault| or_taken(fault, || RegisterAgentError::Taken(agent.external_id.clone())))?;
+    work.commit().await?;
+    tracing::info!(%realm, agent = %agent.id, "agent registered");
+    Ok(agent)
+}
+
+/// An agent by our id or the provider's.
+pub async fn find(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result<Option<Agent>, FindError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let agents = work.agents();
+    Ok(match name {
+        Named::Id(id) => agents.by_id(*id).await?,
+        Named::External(id) => agents.by_external_id(id).await?,
+    })
+}

@@ -1,0 +1,165 @@
+//! API keys: issued once in plain, kept as a hash, revoked for good.
+
+use crate::app::App;
+use crate::authority::{self, FindError, Forbidden};
+use almoner_domain::caller::Caller;
+use almoner_domain::fault::Fault;
+use almoner_domain::id::KeyId;
+use almoner_domain::key::{self, ApiKey, KeyHash, KeyKind};
+use almoner_domain::ports::Work;
+use almoner_domain::tenant::Realm;
+use almoner_domain::text::Name;
+use thiserror::Error;
+
+/// The most keys of one realm that are not revoked: more is a leak of some program, not a need.
+pub const KEYS_MAX: usize = 1_000;
+
+/// A key in plain. It exists from its making until it is shown, and is never logged.
+pub struct PlainKey(String);
+
+impl PlainKey {
+    /// The key itself, to show it to its owner.
+    pub fn reveal(self) -> String {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for PlainKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PlainKey(...)")
+    }
+}
+
+/// A key to be.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// For what.
+    pub kind: KeyKind,
+    /// What people will call it.
+    pub name: Name,
+}
+
+/// A key just made.
+#[derive(Debug)]
+pub struct Issued {
+    /// As it is kept.
+    pub key: ApiKey,
+    /// In plain, this once.
+    pub plain: PlainKey,
+}
+
+/// Why no key was issued.
+#[derive(Debug, Error)]
+pub enum IssueKeyError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// Too many already.
+    #[error("there are {KEYS_MAX} keys already; revoke what is not used")]
+    TooMany,
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why a key was not rotated.
+#[derive(Debug, Error)]
+pub enum RotateKeyError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such key, or it is revoked.
+    #[error("there is no key {0} that is not revoked")]
+    NotFound(KeyId),
+    /// Too many already.
+    #[error("there are {KEYS_MAX} keys already; revoke what is not used")]
+    TooMany,
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why a key was not revoked.
+#[derive(Debug, Error)]
+pub enum RevokeKeyError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such key, or it is revoked.
+    #[error("there is no key {0} that is not revoked")]
+    NotFound(KeyId),
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Issues a key in the caller's realm.
+pub async fn issue(caller: &Caller, app: &App, new: NewKey) -> Result<Issued, IssueKeyError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let kept = live(&mut *work).await?;
+    if kept.len() >= KEYS_MAX {
+        return Err(IssueKeyError::TooMany);
+    }
+    let issued = make(app, realm, new);
+    work.keys().add(&issued.key).await?;
+    work.commit().await?;
+    tracing::info!(%realm, key = %issued.key.id, kind = issued.key.kind.as_str(), "key issued");
+    Ok(issued)
+}
+
+/// All keys of the caller's realm, newest first.
+pub async fn list(caller: &Caller, app: &App) -> Result<Vec<ApiKey>, FindError> {
+    let realm = authority::operator(caller)?;
+    Ok(app.store.begin(realm).await?.keys().all().await?)
+}
+
+/// Revokes a key. Gates that have it in memory stop taking it within their `gate.credential_ttl_ms`.
+pub async fn revoke(caller: &Caller, app: &App, id: KeyId) -> Result<(), RevokeKeyError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    if !work.keys().revoke(id, app.now()).await? {
+        return Err(RevokeKeyError::NotFound(id));
+    }
+    work.commit().await?;
+    tracing::info!(%realm, key = %id, "key revoked");
+    Ok(())
+}
+
+/// Issues the successor of a key: same kind, same name. Both work until the old one is revoked, so that programs can
+/// change over one by one.
+pub async fn rotate(caller: &Caller, app: &App, id: KeyId) -> Result<Issued, RotateKeyError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let kept = live(&mut *work).await?;
+    let old = kept.iter().find(|key| key.id == id).ok_or(RotateKeyError::NotFound(id))?;
+    if kept.len() >= KEYS_MAX {
+        return Err(RotateKeyError::TooMany);
+    }
+    let issued = make(app, realm, NewKey { kind: old.kind, name: old.name.clone() });
+    work.keys().add(&issued.key).await?;
+    work.commit().await?;
+    tracing::info!(%realm, key = %issued.key.id, replaces = %id, "key rotated");
+    Ok(issued)
+}
+
+async fn live(work: &mut dyn Work) -> Result<Vec<ApiKey>, Fault> {
+    let mut keys = work.keys().all().await?;
+    keys.retain(|key| key.revoked_at.is_none());
+    Ok(keys)
+}
+
+fn make(app: &App, realm: Realm, new: NewKey) -> Issued {
+    let plain = key::generate(realm.environment, new.kind, &*app.entropy);
+    let key = ApiKey {
+        id: app.new_id(),
+        realm,
+        kind: new.kind,
+        name: new.name,
+        hash: KeyHash::of(&plain),
+        hint: key::hint(&plain),
+        created_at: app.now(),
+        revoked_at: None,
+    };
+    Issued { key, plain: PlainKey(plain) }
+}

@@ -1,0 +1,126 @@
+//! Subscriptions: a customer on the newest version of a plan, and the entitlements that this gives.
+
+use crate::app::{App, or_taken};
+use crate::authority::{self, FindError, Forbidden};
+use crate::customers;
+use almoner_domain::caller::Caller;
+use almoner_domain::fault::Fault;
+use almoner_domain::id::CustomerId;
+use almoner_domain::period::Calendar;
+use almoner_domain::plan::PlanVersion;
+use almoner_domain::ports::Plans;
+use almoner_domain::subscription::{Entitlement, Subscription};
+use almoner_domain::text::{ExternalId, Named};
+use thiserror::Error;
+
+/// A subscription to be.
+#[derive(Debug, Clone)]
+pub struct NewSubscription {
+    /// Who.
+    pub customer: Named<CustomerId>,
+    /// To which plan; its newest version is taken.
+    pub plan: ExternalId,
+    /// Where its periods start, and in whose civil time.
+    pub calendar: Calendar,
+}
+
+/// Why nobody was subscribed.
+#[derive(Debug, Error)]
+pub enum SubscribeError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such customer.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// No such plan, or nothing of it is published.
+    #[error("there is no published plan \"{0}\"")]
+    UnknownPlan(ExternalId),
+    /// One runs.
+    #[error("the customer has a subscription already; it ends before another begins")]
+    Subscribed,
+    /// Until then no period would be open, and every call denied.
+    #[error("the first period starts in the future; subscribe when it has begun")]
+    NotBegun,
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Subscribes a customer: one entitlement for each line of the plan.
+pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Result<Subscription, SubscribeError> {
+    let realm = authority::operator(caller)?;
+    if new.calendar.anchor() > app.now() {
+        return Err(SubscribeError::NotBegun);
+    }
+    let mut work = app.store.begin(realm).await?;
+    let customer = customers::named(work.customers(), &new.customer).await?.ok_or(SubscribeError::UnknownCustomer)?;
+    if work.subscriptions().running(customer.id).await?.is_some() {
+        return Err(SubscribeError::Subscribed);
+    }
+    let terms = terms(work.plans(), &new.plan).await?.ok_or_else(|| SubscribeError::UnknownPlan(new.plan.clone()))?;
+    let subscription = Subscription {
+        id: app.new_id(),
+        customer: customer.id,
+        plan_version: terms.id,
+        calendar: new.calendar,
+        started_at: app.now(),
+        ended_at: None,
+    };
+    let entitlements = entitle(app, &subscription, &terms);
+    work.subscriptions()
+        .add(&subscription, &entitlements)
+        .await
+        .map_err(|fault| or_taken(fault, || SubscribeError::Subscribed))?;
+    work.commit().await?;
+    tracing::info!(%realm, customer = %customer.id, plan = %new.plan, version = terms.number, "customer subscribed");
+    Ok(subscription)
+}
+
+/// The running subscription of a customer; `None` where there is none, or no such customer.
+pub async fn running(
+    caller: &Caller,
+    app: &App,
+    customer: &Named<CustomerId>,
+) -> Result<Option<Subscription>, FindError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    match customers::named(work.customers(), customer).await? {
+        Some(customer) => Ok(work.subscriptions().running(customer.id).await?),
+        None => Ok(None),
+    }
+}
+
+/// All entitlements of a customer, its users' shares included; `None` where there is no such customer.
+pub async fn entitlements(
+    caller: &Caller,
+    app: &App,
+    customer: &Named<CustomerId>,
+) -> Result<Option<Vec<Entitlement>>, FindError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    match customers::named(work.customers(), customer).await? {
+        Some(customer) => Ok(Some(work.subscriptions().entitlements(customer.id).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn terms(plans: &mut dyn Plans, plan: &ExternalId) -> Result<Option<PlanVersion>, Fault> {
+    match plans.by_external_id(plan).await? {
+        Some(plan) => plans.latest(plan.id).await,
+        None => Ok(None),
+    }
+}
+
+fn entitle(app: &App, subscription: &Subscription, terms: &PlanVersion) -> Vec<Entitlement> {
+    let one = |line: &almoner_domain::plan::PlanLine| Entitlement {
+        id: app.new_id(),
+        customer: subscription.customer,
+        user: None,
+        feature: line.feature,
+        subscription: subscription.id,
+        offer: line.offer.clone(),
+        calendar: subscription.calendar.clone(),
+    };
+    terms.lines.iter().map(one).collect()
+}

@@ -1,0 +1,36 @@
+//! `almoner migrate`.
+
+#![expect(clippy::print_stdout, reason = "its answer")]
+
+use super::{Common, Done};
+use crate::wiring;
+use anyhow::Context;
+use clap::Args;
+use std::process::ExitCode;
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {
+    /// Print what is missing and change nothing; the status is 1 when something is
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(common: &Common, args: &MigrateArgs) -> Done {
+    let loaded = common.load(&[])?.quiet();
+    loaded.run(async |settings| {
+        let store = wiring::connect(settings).await?;
+        let pending = store.pending_migrations().await.context("cannot read the database's schema")?;
+        if pending.is_empty() {
+            println!("The schema is up to date.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if args.check {
+            pending.iter().for_each(|name| println!("missing {name}"));
+            return Ok(ExitCode::FAILURE);
+        }
+        store.migrate().await.context("cannot bring the schema up to date")?;
+        pending.iter().for_each(|name| println!("applied {name}"));
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,27 @@
+//! `almoner schema`.
+
+#![expect(clippy::print_stdout, reason = "its answer")]
+
+use super::Done;
+use clap::{Args, Subcommand};
+use std::process::ExitCode;
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    #[command(subcommand)]
+    door: Door,
+}
+
+#[derive(Debug, Subcommand)]
+enum Door {
+    /// The gate's OpenAPI 3.1 document, as at GET /openapi.json.
+    Openapi,
+}
+
+pub(super) fn run(args: &SchemaArgs) -> Done {
+    match args.door {
+        Door::Openapi => println!("{}", almoner_gate::openapi().trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

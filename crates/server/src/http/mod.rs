@@ -1,0 +1,54 @@
+//! The HTTP server around the doors: connections and their limits, request ids, health, metrics. It knows no operation: bodies and
+//! their limits are the doors'.
+
+mod meters;
+mod ops;
+mod problem;
+mod shared;
+mod watch;
+
+pub(crate) use shared::Shared;
+
+use crate::config::Http;
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a connection may take to close.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// The server over a bound socket; it runs when it is awaited.
+pub(crate) fn server(settings: &Http, listener: TcpListener, shared: Arc<Shared>) -> anyhow::Result<Server> {
+    let doors = almoner_gate::routes(shared.gate.clone());
+    let workers = match settings.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        set => set,
+    };
+    let limit = Duration::from_millis(settings.request_timeout_ms);
+    let factory = move || {
+        // One a worker, so that the count of its owners is no cache line that all workers write.
+        let watch = Rc::new(watch::Watch::new(shared.clone(), limit));
+        App::new()
+            .app_data(web::Data::from(shared.clone()))
+            .wrap(from_fn(move |request, next| watch::watch(watch.clone(), request, next)))
+            .configure(ops::routes)
+            .configure(doors.clone())
+            .default_service(web::to(problem::no_such_path))
+    };
+    let server = HttpServer::new(factory)
+        .workers(workers)
+        .max_connections(settings.connections_max)
+        .keep_alive(Duration::from_secs(settings.keep_alive_s))
+        .client_request_timeout(Duration::from_millis(settings.head_timeout_ms))
+        .client_disconnect_timeout(CLOSE_WAIT)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .listen(listener)
+        .context("cannot serve the socket")?;
+    Ok(server.run())
+}

@@ -1,0 +1,73 @@
+//! Serving: from a free port to a stop that leaves nothing behind.
+
+use crate::config::{Role, Settings};
+use crate::http::{self, Shared};
+use crate::shutdown::StopSignals;
+use crate::{DataDir, wiring};
+use anyhow::{Context, bail};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a stop looks whether open requests are done.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// A request counts as done when its answer is made; this long it may take to leave.
+const LAST_WRITE: Duration = Duration::from_millis(50);
+
+/// Serves until told to stop. `announce` hears the address once requests are answered.
+pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen()?;
+    let dir = DataDir::open(&settings.node.data_dir)?;
+    let wanted = settings.node.listen.0;
+    // Before anything else: a port in use must not cost a new life of the gate.
+    let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+    let store = wiring::store(settings).await?;
+    let gate = wiring::gate(settings, &dir, store).await?;
+    let shared = Arc::new(Shared::new(gate, wiring::clock(), wiring::entropy()));
+    let server = http::server(&settings.http, listener, shared.clone())?;
+    let handle = server.handle();
+    let mut serving = tokio::spawn(server);
+    announce(address);
+    let parts = match settings.node.role {
+        Role::All => "all parts",
+        Role::Gate => "the gate",
+    };
+    tracing::info!(%address, parts, version = env!("CARGO_PKG_VERSION"), "serving");
+    let signal = tokio::select! {
+        ended = &mut serving => match ended {
+            Ok(Ok(())) => bail!("the HTTP server ended by itself"),
+            Ok(Err(error)) => return Err(error).context("the HTTP server failed"),
+            Err(error) => return Err(error).context("the HTTP server panicked"),
+        },
+        signal = signals.next() => signal,
+    };
+    tracing::info!("{signal}: stopping");
+    signals.insist();
+    let limit = Duration::from_secs(settings.http.shutdown_timeout_s);
+    let stop = stop(&shared, &handle, limit);
+    if tokio::time::timeout(limit, stop).await.is_err() {
+        bail!("did not stop within {} s; the next start recovers from the journal", limit.as_secs());
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Open requests are answered, new connections are not taken, then the gate returns its leases.
+async fn stop(shared: &Shared, handle: &actix_web::dev::ServerHandle, limit: Duration) {
+    shared.begin_stop();
+    handle.pause().await;
+    // Not actix's own graceful stop: it waits for idle keep-alive connections too, which only their clients can end.
+    // A third of the time is left for the gate.
+    let drain = async {
+        while shared.open_requests() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        tokio::time::sleep(LAST_WRITE).await;
+    };
+    if tokio::time::timeout(limit * 2 / 3, drain).await.is_err() {
+        tracing::warn!(open = shared.open_requests(), "requests were still open");
+    }
+    handle.stop(false).await;
+    shared.gate.stop().await;
+}

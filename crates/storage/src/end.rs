@@ -1,0 +1,69 @@
+//! Ending allocations, and with each all that was carved from it.
+
+use crate::store::{Outcome, SqlStore};
+use crate::trouble::Trouble;
+use crate::tx::Tx;
+use crate::{account, allocation, books, statement};
+use almoner_domain::allocation::{Allocation, AllocationState};
+use almoner_domain::fault::Fault;
+use almoner_domain::id::{AccountId, AllocationId};
+use almoner_domain::ledger::{self, Books};
+use almoner_domain::statement::AllocationStatement;
+use almoner_domain::tenant::Realm;
+
+impl SqlStore {
+    /// Ends an allocation and all below it.
+    pub(crate) async fn end_allocation(
+        &self,
+        realm: Realm,
+        id: AllocationId,
+        state: AllocationState,
+    ) -> Result<Option<AllocationStatement>, Fault> {
+        self.write("end", realm, move |tx| Box::pin(end(tx, id, state))).await
+    }
+}
+
+async fn end(
+    tx: &Tx,
+    id: AllocationId,
+    state: AllocationState,
+) -> Result<Outcome<Option<AllocationStatement>>, Trouble> {
+    let families = allocation::hold_families(tx, &[id]).await?;
+    if families.is_empty() {
+        return Ok(Outcome::Undo(None));
+    }
+    let mut books = load(tx, families).await?;
+    ledger::end(&mut books, id, state)?;
+    books::write_back(tx, &books, None).await?;
+    Ok(Outcome::Keep(Some(statement::must(tx, id).await?)))
+}
+
+/// Books with these allocations, their accounts and all accounts above.
+async fn load(tx: &Tx, families: Vec<Allocation>) -> Result<Books<'_>, Trouble> {
+    let mut books = tx.books();
+    let ids: Vec<AccountId> = families.iter().flat_map(|a| a.lines.iter().map(|line| line.account)).collect();
+    for account in account::hold_with_ancestors(tx, &ids).await? {
+        books.accounts.load(account.id, account);
+    }
+    for allocation in families {
+        books.allocations.load(allocation.id, allocation);
+    }
+    Ok(books)
+}
+
+/// Ends those of these allocations whose time is over, and answers how many did.
+pub(crate) async fn expire(tx: &Tx, ids: &[AllocationId]) -> Result<Outcome<u64>, Trouble> {
+    let families = allocation::hold_families(tx, ids).await?;
+    let due = |a: &&Allocation| a.state == AllocationState::Active && a.expires_at <= tx.now() && ids.contains(&a.id);
+    let due: Vec<AllocationId> = families.iter().filter(due).map(|a| a.id).collect();
+    if due.is_empty() {
+        return Ok(Outcome::Undo(0));
+    }
+    let mut books = load(tx, families).await?;
+    for id in due {
+        ledger::end(&mut books, id, AllocationState::Expired)?;
+    }
+    let ended = books.allocations.changed().count();
+    books::write_back(tx, &books, None).await?;
+    Ok(Outcome::Keep(ended as u64))
+}

@@ -1,0 +1,53 @@
+//! Movements: the lines of the ledger, append-only.
+
+use crate::bulk::Clash;
+use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
+use crate::trouble::Trouble;
+use crate::tx::Tx;
+use almoner_domain::id::Id;
+use almoner_domain::movement::Movement;
+use sea_orm::entity::prelude::Uuid;
+
+realm_table! {
+    "movements" {
+        key { id: Uuid, }
+        at: i64,
+        account_id: Uuid,
+        from_pocket: Option<String>,
+        to_pocket: Option<String>,
+        amount: i64,
+        cause: String,
+        cause_id: Uuid,
+        customer_id: Uuid,
+        user_id: Option<Uuid>,
+        agent_id: Option<Uuid>,
+        session_id: Option<Uuid>,
+    }
+}
+
+fn row(movement: &Movement) -> Model {
+    let (cause, cause_id) = movement.cause.parts();
+    Model {
+        tenant: NO_TENANT,
+        environment: NO_ENVIRONMENT,
+        id: movement.id.uuid(),
+        at: movement.at.as_micros(),
+        account_id: movement.account.uuid(),
+        from_pocket: movement.from.map(|pocket| pocket.as_str().to_owned()),
+        to_pocket: movement.to.map(|pocket| pocket.as_str().to_owned()),
+        amount: movement.amount.get(),
+        cause: cause.to_owned(),
+        cause_id,
+        customer_id: movement.principals.customer.uuid(),
+        user_id: movement.principals.user.map(Id::uuid),
+        agent_id: movement.principals.agent.map(Id::uuid),
+        session_id: movement.principals.session.map(Id::uuid),
+    }
+}
+
+/// Writes lines.
+pub(crate) async fn add(tx: &Tx, movements: &[Movement]) -> Result<(), Trouble> {
+    let rows: Vec<Model> = movements.iter().map(row).collect();
+    tx.insert::<Entity>(&rows, Clash::Refuse).await?;
+    Ok(())
+}

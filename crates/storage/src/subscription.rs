@@ -1,0 +1,105 @@
+//! Subscriptions.
+
+use crate::entitlement;
+use crate::stored::parsed;
+use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
+use crate::trouble::Trouble;
+use crate::tx::Tx;
+use crate::window;
+use crate::work::SqlWork;
+use almoner_domain::fault::Fault;
+use almoner_domain::id::{CustomerId, Id};
+use almoner_domain::period::Calendar;
+use almoner_domain::ports::Subscriptions;
+use almoner_domain::subscription::{Entitlement, Subscription};
+use almoner_domain::time::Timestamp;
+use async_trait::async_trait;
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::{ColumnTrait, Condition, Order};
+
+realm_table! {
+    "subscriptions" {
+        key { id: Uuid, }
+        customer_id: Uuid,
+        plan_version_id: Uuid,
+        anchor: i64,
+        zone: String,
+        started_at: i64,
+        ended_at: Option<i64>,
+    }
+}
+
+fn row(subscription: &Subscription) -> Model {
+    Model {
+        tenant: NO_TENANT,
+        environment: NO_ENVIRONMENT,
+        id: subscription.id.uuid(),
+        customer_id: subscription.customer.uuid(),
+        plan_version_id: subscription.plan_version.uuid(),
+        anchor: subscription.calendar.anchor().as_micros(),
+        zone: subscription.calendar.zone().to_owned(),
+        started_at: subscription.started_at.as_micros(),
+        ended_at: subscription.ended_at.map(Timestamp::as_micros),
+    }
+}
+
+fn read(row: Model) -> Result<Subscription, Trouble> {
+    Ok(Subscription {
+        id: Id::from_uuid(row.id),
+        customer: Id::from_uuid(row.customer_id),
+        plan_version: Id::from_uuid(row.plan_version_id),
+        calendar: parsed("subscription", Calendar::new(Timestamp::from_micros(row.anchor), &row.zone))?,
+        started_at: Timestamp::from_micros(row.started_at),
+        ended_at: row.ended_at.map(Timestamp::from_micros),
+    })
+}
+
+/// The subscription of a customer that has begun and not ended at the transaction's instant. Where an old one ends the moment
+/// a new one begins, it is the new one.
+pub(crate) async fn running(tx: &Tx, customer: CustomerId) -> Result<Option<Subscription>, Trouble> {
+    let now = tx.now().as_micros();
+    let rows = tx.rows::<Entity>().filter(Column::CustomerId.eq(customer.uuid()));
+    let rows = rows.filter(Column::StartedAt.lte(now));
+    let rows = rows.filter(Condition::any().add(Column::EndedAt.is_null()).add(Column::EndedAt.gt(now)));
+    let rows = rows.order(Column::StartedAt, Order::Desc).order(Column::Id, Order::Desc);
+    rows.one().await?.map(read).transpose()
+}
+
+impl SqlWork {
+    async fn subscribe(&self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Trouble> {
+        let tx = self.catalogue()?;
+        tx.add::<Entity>(row(subscription)).await?;
+        entitlement::add(tx, entitlements).await
+    }
+
+    async fn running_subscription(&self, customer: CustomerId) -> Result<Option<Subscription>, Trouble> {
+        running(self.tx()?, customer).await
+    }
+
+    async fn entitlements_of(&self, customer: CustomerId) -> Result<Vec<Entitlement>, Trouble> {
+        entitlement::of_customer(self.tx()?, customer).await
+    }
+
+    async fn share(&self, share: &Entitlement) -> Result<(), Trouble> {
+        window::add_share(self.catalogue()?, share).await
+    }
+}
+
+#[async_trait]
+impl Subscriptions for SqlWork {
+    async fn add(&mut self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Fault> {
+        self.subscribe(subscription, entitlements).await.map_err(|trouble| trouble.into_fault("add_subscription"))
+    }
+
+    async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault> {
+        self.running_subscription(customer).await.map_err(|trouble| trouble.into_fault("running_subscription"))
+    }
+
+    async fn entitlements(&mut self, customer: CustomerId) -> Result<Vec<Entitlement>, Fault> {
+        self.entitlements_of(customer).await.map_err(|trouble| trouble.into_fault("entitlements"))
+    }
+
+    async fn add_share(&mut self, share: &Entitlement) -> Result<(), Fault> {
+        self.share(share).await.map_err(|trouble| trouble.into_fault("add_share"))
+    }
+}

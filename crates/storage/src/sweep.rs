@@ -1,0 +1,128 @@
+//! What time alone asks for. Work is found over all realms, then done realm by realm in transactions that hold the rows and
+//! look again: of any number of sweepers one does it, and none can do it for a realm from outside that realm.
+
+use crate::store::{Deed, Outcome, SqlStore};
+use crate::trouble::Trouble;
+use crate::tx::Tx;
+use crate::{account, allocation, books, end, hold, hold_end, lease};
+use almoner_domain::fault::{Fault, FaultKind};
+use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
+use almoner_domain::ledger;
+use almoner_domain::ports::Swept;
+use almoner_domain::tenant::Realm;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What there is to do.
+struct Due {
+    allocations: Vec<(Realm, AllocationId)>,
+    holds: Vec<(Realm, HoldId)>,
+    leases: Vec<(Realm, LeaseId)>,
+    windows: Vec<(Realm, AccountId)>,
+}
+
+/// Does it for some items of one realm and answers how many there were to do.
+type Stroke<I> = for<'t> fn(&'t Tx, Arc<[I]>) -> Deed<'t, Outcome<u64>>;
+
+impl SqlStore {
+    /// Does what time alone asks for, at most `limit` of each kind.
+    pub(crate) async fn sweep_due(&self, limit: u64) -> Result<Swept, Fault> {
+        let due = self.read_everywhere("sweep", move |tx| {
+            Box::pin(async move {
+                Ok(Due {
+                    allocations: allocation::due(tx, limit).await?,
+                    holds: hold::due(tx, limit).await?,
+                    leases: lease::silent(tx, limit).await?,
+                    windows: account::over(tx, limit).await?,
+                })
+            })
+        });
+        let due = due.await?;
+        // Allocations first: what they give back is there when the window closes. Windows come deepest first already.
+        Ok(Swept {
+            allocations: self
+                .stroke(due.allocations, |tx, ids| Box::pin(async move { end::expire(tx, &ids).await }))
+                .await?,
+            holds: self.stroke(due.holds, |tx, ids| Box::pin(async move { hold_end::expire(tx, &ids).await })).await?,
+            leases: self.stroke(due.leases, |tx, ids| Box::pin(async move { doubt(tx, &ids).await })).await?,
+            windows: self.stroke(due.windows, |tx, ids| Box::pin(async move { close(tx, &ids).await })).await?,
+        })
+    }
+
+    async fn stroke<I>(&self, found: Vec<(Realm, I)>, stroke: Stroke<I>) -> Result<u64, Fault>
+    where
+        I: Copy + Send + Sync + std::fmt::Display + 'static,
+    {
+        let mut by_realm: BTreeMap<Realm, Vec<I>> = BTreeMap::new();
+        for (realm, id) in found {
+            by_realm.entry(realm).or_default().push(id);
+        }
+        let mut done = 0;
+        for (realm, ids) in by_realm {
+            match self.stroke_realm(realm, ids.clone().into(), stroke).await {
+                Ok(count) => done += count,
+                Err(fault) if fault.kind == FaultKind::Unavailable => return Err(fault),
+                // Others are at it: what they leave is found by the next sweep.
+                Err(fault) if fault.kind == FaultKind::Conflict => tracing::debug!(%fault, %realm, "a sweep gave way"),
+                // One wrong item must not keep all others of the realm waiting for ever.
+                Err(_) => done += self.stroke_singly(realm, &ids, stroke).await?,
+            }
+        }
+        Ok(done)
+    }
+
+    async fn stroke_singly<I>(&self, realm: Realm, ids: &[I], stroke: Stroke<I>) -> Result<u64, Fault>
+    where
+        I: Copy + Send + Sync + std::fmt::Display + 'static,
+    {
+        let mut done = 0;
+        for id in ids {
+            match self.stroke_realm(realm, Arc::new([*id]), stroke).await {
+                Ok(count) => done += count,
+                Err(fault) if fault.kind == FaultKind::Unavailable => return Err(fault),
+                Err(fault) => tracing::error!(%fault, cause = ?fault.source, %realm, %id, "a sweep cannot do this"),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn stroke_realm<I>(&self, realm: Realm, ids: Arc<[I]>, stroke: Stroke<I>) -> Result<u64, Fault>
+    where
+        I: Copy + Send + Sync + 'static,
+    {
+        self.write("sweep", realm, move |tx| stroke(tx, Arc::clone(&ids))).await
+    }
+}
+
+async fn doubt(tx: &Tx, ids: &[LeaseId]) -> Result<Outcome<u64>, Trouble> {
+    let mut books = tx.books();
+    let silent = lease::hold_silent(tx, ids).await?;
+    let ids: Vec<LeaseId> = silent.iter().map(|lease| lease.id).collect();
+    for lease in silent {
+        books.leases.load(lease.id, lease);
+    }
+    for id in ids {
+        ledger::doubt(&mut books, id)?;
+    }
+    let doubted = books.notices.len() as u64;
+    books::write_back(tx, &books, None).await?;
+    Ok(Outcome::Keep(doubted))
+}
+
+async fn close(tx: &Tx, ids: &[AccountId]) -> Result<Outcome<u64>, Trouble> {
+    let mut books = tx.books();
+    let accounts = account::hold_with_ancestors(tx, ids).await?;
+    let over = |a: &&almoner_domain::account::Account| {
+        !a.closed && a.window.end.is_some_and(|end| end <= tx.now()) && ids.contains(&a.id)
+    };
+    let mut due: Vec<(u8, AccountId)> = accounts.iter().filter(over).map(|a| (a.depth, a.id)).collect();
+    due.sort_unstable_by(|a, b| b.cmp(a));
+    for account in accounts {
+        books.accounts.load(account.id, account);
+    }
+    for (_, id) in &due {
+        ledger::close_window(&mut books, *id)?;
+    }
+    books::write_back(tx, &books, None).await?;
+    Ok(Outcome::Keep(due.len() as u64))
+}

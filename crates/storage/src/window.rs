@@ -1,0 +1,140 @@
+//! Windows of entitlements: opened when first asked about, exactly once.
+
+use crate::store::{Outcome, SqlStore};
+use crate::trouble::Trouble;
+use crate::tx::Tx;
+use crate::{account, books, entitlement, subscription};
+use almoner_domain::account::{Account, AccountOwner};
+use almoner_domain::fault::Fault;
+use almoner_domain::id::{AccountId, CustomerId, EntitlementId, FeatureId, SubscriptionId, UserId};
+use almoner_domain::ledger;
+use almoner_domain::period::Window;
+use almoner_domain::plan::Offer;
+use almoner_domain::subscription::{Entitlement, Subscription};
+use almoner_domain::tenant::Realm;
+use almoner_domain::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a subject is entitled to at a transaction's instant.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The subscription that gives it; none where the customer has none that runs.
+    pub(crate) subscription: Option<Subscription>,
+    /// The customer's entitlements, and the user's shares where a user is named.
+    pub(crate) entitlements: Vec<Entitlement>,
+    /// Accounts of the current windows, by entitlement.
+    pub(crate) accounts: BTreeMap<EntitlementId, Account>,
+    /// Is a window that should be open not?
+    pub(crate) missing: bool,
+}
+
+impl Subject {
+    /// The account that the subject draws on for a feature: the user's share where there is one, else the customer's.
+    pub(crate) fn account(&self, feature: FeatureId) -> Option<&Account> {
+        let mut own = self.entitlements.iter().filter(|entitlement| entitlement.feature == feature);
+        let share = own.clone().find(|entitlement| entitlement.user.is_some());
+        self.accounts.get(&share.or_else(|| own.next())?.id)
+    }
+}
+
+/// The window of a quota at an instant; none for what is not a quota, or before its calendar begins.
+fn window_of(entitlement: &Entitlement, at: Timestamp) -> Option<Window> {
+    match entitlement.offer {
+        Offer::Quota { period, .. } => entitlement.calendar.window_at(period, at).ok(),
+        Offer::Included | Offer::Value(_) => None,
+    }
+}
+
+/// Which accounts these entitlements should have: a quota's own window, and for a share the window of the quota it is of.
+fn windows(entitlements: &[Entitlement], at: Timestamp) -> BTreeSet<(EntitlementId, Timestamp)> {
+    let roots: BTreeMap<FeatureId, Window> = entitlements
+        .iter()
+        .filter(|entitlement| entitlement.user.is_none())
+        .filter_map(|root| Some((root.feature, window_of(root, at)?)))
+        .collect();
+    let of = |entitlement: &Entitlement| Some((entitlement.id, roots.get(&entitlement.feature)?.start));
+    entitlements.iter().filter_map(of).collect()
+}
+
+/// Reads what a subject is entitled to.
+pub(crate) async fn subject(tx: &Tx, customer: CustomerId, user: Option<UserId>) -> Result<Subject, Trouble> {
+    let Some(running) = subscription::running(tx, customer).await? else {
+        return Ok(Subject { subscription: None, entitlements: Vec::new(), accounts: BTreeMap::new(), missing: false });
+    };
+    let entitlements = entitlement::of_subject(tx, running.id, user).await?;
+    let wanted = windows(&entitlements, tx.now());
+    let accounts = by_entitlement(account::of_windows(tx, &wanted).await?);
+    let missing = wanted.iter().any(|(id, _)| !accounts.contains_key(id));
+    Ok(Subject { subscription: Some(running), entitlements, accounts, missing })
+}
+
+fn by_entitlement(accounts: Vec<Account>) -> BTreeMap<EntitlementId, Account> {
+    let owned = |account: Account| match account.owner {
+        AccountOwner::Entitlement(id) => Some((id, account)),
+        AccountOwner::Allocation(_) => None,
+    };
+    accounts.into_iter().filter_map(owned).collect()
+}
+
+impl SqlStore {
+    /// Opens the current windows of a customer that nobody has opened yet.
+    pub(crate) async fn open_windows(&self, realm: Realm, customer: CustomerId) -> Result<(), Fault> {
+        self.write("open_windows", realm, move |tx| Box::pin(open_all(tx, customer))).await
+    }
+}
+
+/// Opens what is missing. The customer's entitlements are held first, so that of all who come at once one opens and the others
+/// then find it open; the unique index on entitlement and window stands behind that.
+async fn open_all(tx: &Tx, customer: CustomerId) -> Result<Outcome<()>, Trouble> {
+    let Some(running) = subscription::running(tx, customer).await? else { return Ok(Outcome::Undo(())) };
+    entitlement::hold_roots(tx, running.id).await?;
+    let entitlements = entitlement::of_subscription(tx, running.id).await?;
+    let wanted = windows(&entitlements, tx.now());
+    let mut open = by_entitlement(account::of_windows(tx, &wanted).await?);
+    let mut books = tx.books();
+    let roots: Vec<&Entitlement> = entitlements.iter().filter(|e| e.user.is_none()).collect();
+    let held = roots.iter().filter_map(|root| open.get(&root.id).map(|account| account.id)).collect::<Vec<_>>();
+    for account in account::hold(tx, &held).await? {
+        books.accounts.load(account.id, account);
+    }
+    for root in roots {
+        let Some(window) = window_of(root, tx.now()) else { continue };
+        let parent = match open.remove(&root.id) {
+            Some(account) => account.id,
+            None => ledger::open_window(&mut books, root, window)?,
+        };
+        let shares = entitlements.iter().filter(|e| e.user.is_some() && e.feature == root.feature);
+        for share in shares.filter(|share| !open.contains_key(&share.id)) {
+            ledger::open_share(&mut books, share, parent)?;
+        }
+    }
+    books::write_back(tx, &books, None).await?;
+    Ok(Outcome::Keep(()))
+}
+
+/// Adds a user's share. Where the customer's current window is open already, it is carved from what is free there.
+pub(crate) async fn add_share(tx: &Tx, share: &Entitlement) -> Result<(), Trouble> {
+    // Held, so that a window that opens at the same time either sees the share or is seen here.
+    entitlement::hold_roots(tx, share.subscription).await?;
+    entitlement::add(tx, std::slice::from_ref(share)).await?;
+    let Some(parent) = current_root(tx, share.subscription, share.feature).await? else { return Ok(()) };
+    let mut books = tx.books();
+    for account in account::hold(tx, &[parent]).await? {
+        books.accounts.load(account.id, account);
+    }
+    ledger::open_share(&mut books, share, parent)?;
+    books::write_back(tx, &books, None).await
+}
+
+/// The account of the customer's own quota of a feature in its current window, where that is open.
+async fn current_root(
+    tx: &Tx,
+    subscription: SubscriptionId,
+    feature: FeatureId,
+) -> Result<Option<AccountId>, Trouble> {
+    let roots = entitlement::of_subject(tx, subscription, None).await?;
+    let Some(root) = roots.into_iter().find(|root| root.feature == feature) else { return Ok(None) };
+    let Some(window) = window_of(&root, tx.now()) else { return Ok(None) };
+    let accounts = account::of_windows(tx, &BTreeSet::from([(root.id, window.start)])).await?;
+    Ok(accounts.first().map(|account| account.id))
+}

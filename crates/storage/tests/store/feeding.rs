@@ -1,0 +1,140 @@
+//! The change feed and the keys: who follows them by position misses nothing.
+
+use crate::support::{BOTH, Shop, external, id, mark, name};
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::agent::Agent;
+use almoner_domain::id::Id;
+use almoner_domain::key::{ApiKey, KeyHash, KeyKind, generate, hint};
+use almoner_domain::notice::Change;
+use almoner_domain::ports::{LeaseBatch, Ledger, Lookup, Source, Store};
+use almoner_domain::tenant::Environment;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_told_once_and_in_order() {
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        let start = shop.store.changes(None, 10).await.unwrap();
+        assert_eq!(start.len(), 1, "the latest alone");
+        let (position, realm, change) = start[0];
+        assert_eq!((realm, change), (shop.realm, Change::Catalogue));
+        let carved = shop.carve(Source::Subject(shop.customer()), 10).await.allocation.id;
+        assert_eq!(shop.store.changes(Some(position), 10).await.unwrap(), [], "carving changes nothing a gate may hold");
+        shop.store.end(shop.realm, carved, AllocationState::Revoked).await.unwrap();
+        let mut work = shop.store.begin(shop.realm).await.unwrap();
+        let agent = Agent { id: id(0x42), external_id: external("other"), name: name("Other") };
+        work.agents().add(&agent).await.unwrap();
+        work.commit().await.unwrap();
+        let changes: Vec<_> =
+            shop.store.changes(Some(position), 10).await.unwrap().into_iter().map(|(_, _, change)| change).collect();
+        assert_eq!(changes, [Change::Allocation(carved), Change::Catalogue]);
+        assert_eq!(shop.store.changes(Some(position), 1).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_by_position_misses_nothing_that_commits_at_the_same_time() {
+    for on in BOTH {
+        let shop = Arc::new(Shop::open(on).await);
+        let mut expected = BTreeSet::new();
+        let mut tasks = Vec::new();
+        let start = shop.store.changes(None, 1).await.unwrap()[0].0;
+        for _ in 0..60 {
+            let allocation = shop.carve(Source::Subject(shop.customer()), 1).await.allocation.id;
+            expected.insert(allocation);
+            let shop = Arc::clone(&shop);
+            tasks.push(async move { shop.store.end(shop.realm, allocation, AllocationState::Closed).await.unwrap() });
+        }
+        let follower = {
+            let (shop, total) = (Arc::clone(&shop), expected.len());
+            tokio::spawn(async move {
+                let (mut position, mut seen) = (start, BTreeSet::new());
+                while seen.len() < total {
+                    for (at, _, change) in shop.store.changes(Some(position), 7).await.unwrap() {
+                        assert!(at > position, "positions rise");
+                        position = at;
+                        if let Change::Allocation(id) = change {
+                            seen.insert(id);
+                        }
+                    }
+                }
+                seen
+            })
+        };
+        let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let seen = tokio::time::timeout(Duration::from_secs(20), follower).await.expect("it has seen all").unwrap();
+        assert_eq!(seen, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_opens_nothing_and_is_told() {
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        let secret = generate(Environment::Live, KeyKind::Gate, &*shop.entropy);
+        let key = ApiKey {
+            id: shop.new_id(),
+            realm: shop.realm,
+            kind: KeyKind::Gate,
+            name: name("Web shop"),
+            hash: KeyHash::of(&secret),
+            hint: hint(&secret),
+            created_at: shop.now(),
+            revoked_at: None,
+        };
+        let mut work = shop.store.begin(shop.realm).await.unwrap();
+        work.keys().add(&key).await.unwrap();
+        work.commit().await.unwrap();
+        assert_eq!(shop.store.credential(KeyHash::of(&secret)).await.unwrap(), Some(key.clone()));
+        assert_eq!(shop.store.credential(KeyHash::of("wrong")).await.unwrap(), None);
+        let before = shop.store.changes(None, 1).await.unwrap()[0].0;
+
+        let other = shop.beside(2).await;
+        let mut work = other.store.begin(other.realm).await.unwrap();
+        assert!(!work.keys().revoke(key.id, shop.now()).await.unwrap(), "another realm's");
+        assert_eq!(work.keys().all().await.unwrap(), []);
+        drop(work);
+        let mut work = shop.store.begin(shop.realm).await.unwrap();
+        assert!(work.keys().revoke(key.id, shop.now()).await.unwrap());
+        assert!(!work.keys().revoke(key.id, shop.now()).await.unwrap(), "twice");
+        assert_eq!(work.keys().all().await.unwrap()[0].revoked_at, Some(shop.now()));
+        work.commit().await.unwrap();
+        assert_eq!(shop.store.credential(KeyHash::of(&secret)).await.unwrap(), None);
+        let told = shop.store.changes(Some(before), 10).await.unwrap();
+        assert!(told.iter().any(|(_, realm, change)| (*realm, *change) == (shop.realm, Change::Keys)), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_listed_page_by_page_over_all_realms() {
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        let other = shop.beside(2).await;
+        let gate = shop.gate(1).await;
+        let before = shop.now();
+        shop.clock.advance(Duration::from_secs(1));
+        for (shop, first) in [(&shop, 0_u8), (&other, 100)] {
+            let account = shop.account().await;
+            let mut decisions: Vec<_> = (0..10).map(|n| shop.consumed(account, 0, Some(mark(first + n, 0)))).collect();
+            decisions.push(shop.consumed(account, 0, None));
+            shop.settle(gate, &LeaseBatch { decisions, ..LeaseBatch::default() }).await;
+        }
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = shop.store.keys_since(before, after, 3).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            seen.extend(page);
+        }
+        assert_eq!(seen.len(), 20, "{on:?}");
+        assert!(seen.is_sorted());
+        let later = shop.now().saturating_add(Duration::from_micros(1));
+        assert_eq!(shop.store.keys_since(later, None, 10).await.unwrap(), []);
+        assert!(id::<almoner_domain::id::KeyId>(1).uuid().as_u128() == 1);
+    }
+}

@@ -1,0 +1,17 @@
+//! The store on both databases: what is particular to an adapter. What every adapter of the ports promises is the contract
+//! suite's, in the testkit.
+
+mod support;
+
+mod contract;
+mod isolation;
+mod schema;
+mod windows;
+mod carving;
+mod settling;
+mod holds;
+mod sweeping;
+mod racing;
+mod feeding;
+mod catalogue;
+mod speed;

@@ -1,0 +1,273 @@
+//! Many at once: units are conserved and nobody waits for ever (faults 10, 19, 20).
+
+use crate::support::{BOTH, GENERATE, On, QUOTA, Shop, id, mark, raise, report, reports, units};
+use almoner_domain::account::Pocket;
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::id::AllocationId;
+use almoner_domain::ledger::CarveRefusal;
+use almoner_domain::lease::{LeaseReply, Wish};
+use almoner_domain::ports::{CarveAnswer, LeaseBatch, Ledger, Lookup, Source};
+use almoner_storage::StoreOptions;
+use almoner_testkit::Dice;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_who_carve_from_one_parent_only_so_many_get_as_it_has() {
+    for on in BOTH {
+        let shop = Arc::new(Shop::open(on).await);
+        let parent = shop.carve(Source::Subject(shop.customer()), 100).await.allocation.id;
+        let carve = |shop: Arc<Shop>| async move {
+            shop.store.carve(shop.realm, &shop.request(Source::Allocation(parent), 7)).await.unwrap()
+        };
+        let tasks: Vec<_> = (0..32).map(|_| tokio::spawn(carve(Arc::clone(&shop)))).collect();
+        let (mut carved, mut refused) = (0, 0);
+        for task in tasks {
+            match task.await.unwrap() {
+                CarveAnswer::Carved(_) => carved += 1,
+                CarveAnswer::Refused(CarveRefusal::Short { free, .. }) => {
+                    assert_eq!(free, units(2), "a denial means that fewer are free than asked for");
+                    refused += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((carved, refused), (14, 18), "{on:?}");
+        let line = &shop.statement(parent).await.lines[0];
+        assert_eq!((line.balance.get(Pocket::Carved), line.balance.get(Pocket::Free)), (units(98), units(2)));
+        shop.sound().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_that_comes_32_times_at_once_carves_once() {
+    for on in BOTH {
+        let shop = Arc::new(Shop::open(on).await);
+        let carve = |shop: Arc<Shop>| async move {
+            let mut request = shop.request(Source::Subject(shop.customer()), 10);
+            request.key = Some(mark(1, 1));
+            shop.store.carve(shop.realm, &request).await.unwrap()
+        };
+        let tasks: Vec<_> = (0..32).map(|_| tokio::spawn(carve(Arc::clone(&shop)))).collect();
+        let mut ids = std::collections::BTreeSet::new();
+        let mut carved = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                CarveAnswer::Carved(statement) => {
+                    carved += 1;
+                    ids.insert(statement.allocation.id);
+                }
+                CarveAnswer::Replayed(statement) => drop(ids.insert(statement.allocation.id)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((carved, ids.len()), (1, 1), "{on:?}");
+        shop.sound().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_decisions_from_two_gates_at_once_are_charged_once() {
+    for on in BOTH {
+        let shop = Arc::new(Shop::open(on).await);
+        let account = shop.account().await;
+        let mut tasks = Vec::new();
+        for node in 1..=4 {
+            let gate = shop.gate(node).await;
+            let lease = shop.lease(gate, account, 100).await;
+            // Each brings the same twenty keys in another order.
+            let mut decisions: Vec<_> = (0..20).map(|key| shop.consumed(account, 1, Some(mark(key, 1)))).collect();
+            decisions.rotate_left(5 * node as usize % 20);
+            let batch = LeaseBatch { reports: vec![report(lease, account, 2, 20, Wish::Keep)], holds: vec![], decisions };
+            let shop = Arc::clone(&shop);
+            tasks.push(tokio::spawn(async move { shop.settle(gate, &batch).await }));
+        }
+        for task in tasks {
+            let replies = task.await.unwrap();
+            assert!(matches!(replies[0], LeaseReply::Applied { .. }), "{replies:?}");
+        }
+        let used = shop.store.entitlements(shop.realm, &shop.customer()).await.unwrap().unwrap();
+        assert!(format!("{used:?}").contains("used: Units(20)"), "{on:?}: {used:?}");
+        shop.sound().await;
+    }
+}
+
+/// Everything that takes locks, at once, on one small tree: carves and ends at every depth, flushes of several gates over several
+/// accounts in any order, recalls, sweeps and questions. A circle of waiters would show as a fault after the retries, or as a
+/// test that does not end.
+async fn riot(shop: Arc<Shop>, tree: Arc<Vec<AllocationId>>, seed: u64) {
+    let mut dice = Dice::new(seed);
+    let gate = shop.gate(u128::from(100 + seed)).await;
+    let mut leases = std::collections::BTreeMap::new();
+    for _ in 0..25 {
+        match dice.below(6) {
+            0 => {
+                let parent = *dice.pick(&tree).unwrap();
+                let carved = shop.store.carve(shop.realm, &shop.request(Source::Allocation(parent), 3)).await.unwrap();
+                if let CarveAnswer::Carved(statement) = carved
+                    && dice.chance(700)
+                {
+                    shop.store.end(shop.realm, statement.allocation.id, AllocationState::Closed).await.unwrap();
+                }
+            }
+            1 => {
+                shop.store.sweep(50).await.unwrap();
+            }
+            2 => {
+                shop.store.statement(shop.realm, *dice.pick(&tree).unwrap()).await.unwrap();
+            }
+            3 if dice.chance(100) => {
+                shop.store.end(shop.realm, *dice.pick(&tree).unwrap(), AllocationState::Revoked).await.unwrap();
+            }
+            _ => {
+                let mut batch = LeaseBatch::default();
+                for _ in 0..dice.between(1, 6) {
+                    let allocation = shop.statement(*dice.pick(&tree).unwrap()).await;
+                    let account = allocation.lines[0].account;
+                    if batch.reports.iter().any(|report| report.account == account) {
+                        continue;
+                    }
+                    let (lease, seq, n) = leases.get(&account).copied().unwrap_or((shop.new_id(), 0, 0));
+                    let used = dice.between(0, n);
+                    let _ = used;
+                    batch.reports.push(raise(lease, account, seq + 1, 0, i64::try_from(dice.between(1, 4)).unwrap()));
+                    leases.insert(account, (lease, seq, n));
+                }
+                let replies = shop.settle(gate, &batch).await;
+                for (report, reply) in batch.reports.iter().zip(replies) {
+                    match reply {
+                        LeaseReply::Applied { n, .. } => {
+                            leases.insert(report.account, (report.lease, report.seq, n.get() as u64));
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_in_a_circle() {
+    for on in BOTH {
+        let options = StoreOptions { connections_max: 32, ..StoreOptions::default() };
+        let shop = Arc::new(Shop::with(on, options).await);
+        let mut tree = Vec::new();
+        for _ in 0..3 {
+            let top = shop.carve(Source::Subject(shop.customer()), 300).await.allocation.id;
+            let middle = shop.carve(Source::Allocation(top), 200).await.allocation.id;
+            let leaf = shop.carve(Source::Allocation(middle), 100).await.allocation.id;
+            tree.extend([top, middle, leaf]);
+        }
+        let tree = Arc::new(tree);
+        let crowd = match on {
+            On::Sqlite => 8,
+            On::Postgres => 32,
+        };
+        let tasks: Vec<_> = (0..crowd).map(|seed| tokio::spawn(riot(Arc::clone(&shop), Arc::clone(&tree), seed))).collect();
+        for task in tasks {
+            tokio::time::timeout(Duration::from_secs(120), task).await.expect("it must end").unwrap();
+        }
+        shop.sound().await;
+        assert_eq!(shop.standing(&shop.customer()).await.lines[0].feature, id(GENERATE));
+    }
+}
+
+/// The caller goes away; the transaction does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_goes_away_leaves_a_whole_transaction() {
+    for on in BOTH {
+        let shop = Arc::new(Shop::open(on).await);
+        let account = shop.account().await;
+        let gate = shop.gate(1).await;
+        for round in 0..40_u64 {
+            let lease = shop.new_id();
+            let batch = reports(vec![raise(lease, account, 1, 0, 5)]);
+            let asked = shop.store.settle(shop.realm, gate, &batch);
+            let gone = tokio::time::timeout(Duration::from_micros(round * 100), asked).await;
+            // Whatever the caller saw, a repetition answers for the same one lease.
+            let reply = shop.settle(gate, &batch).await;
+            assert!(matches!(reply[0], LeaseReply::Applied { n, .. } if n == units(5)), "{gone:?} then {reply:?}");
+        }
+        let left = shop.store.entitlements(shop.realm, &shop.customer()).await.unwrap().unwrap();
+        assert!(format!("{left:?}").contains(&format!("free: Units({})", QUOTA - 200)), "{left:?}");
+        shop.sound().await;
+    }
+}
+
+/// Another process writes the same file while it is served, as `almoner seed` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_may_write_one_sqlite_file() {
+    let shop = Arc::new(Shop::open(On::Sqlite).await);
+    let clock = Arc::new(shop.clock.clone());
+    let second = almoner_storage::SqlStore::connect(
+        &shop.keep.url(),
+        clock,
+        Arc::new(almoner_testkit::SeededEntropy::new(99)),
+        StoreOptions::default(),
+    )
+    .await
+    .unwrap();
+    let parent = shop.carve(Source::Subject(shop.customer()), 500).await.allocation.id;
+    let mut tasks = Vec::new();
+    for number in 0..40 {
+        let (shop, second) = (Arc::clone(&shop), second.clone());
+        tasks.push(tokio::spawn(async move {
+            let request = shop.request(Source::Allocation(parent), 5);
+            let store = if number % 2 == 0 { &shop.store } else { &second };
+            store.carve(shop.realm, &request).await.unwrap()
+        }));
+    }
+    for task in tasks {
+        assert!(matches!(task.await.unwrap(), CarveAnswer::Carved(_)));
+    }
+    assert_eq!(shop.statement(parent).await.lines[0].balance.get(Pocket::Carved), units(200));
+    shop.sound().await;
+}
+
+/// A database that goes away and comes back: faults say so, and nothing is lost or doubled (fault 19).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_is_killed_leaves_an_outcome_that_a_repetition_finds_out() {
+    use sqlx::{Connection, PgConnection};
+    let shop = Arc::new(Shop::open(On::Postgres).await);
+    let account = shop.account().await;
+    let gate = shop.gate(1).await;
+    let killer = {
+        let url = shop.keep.url();
+        tokio::spawn(async move {
+            let mut conn = PgConnection::connect(&url).await.unwrap();
+            let sql = "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity \
+                WHERE datname = current_database() AND application_name = 'almoner' ORDER BY random() LIMIT 1) AS one";
+            loop {
+                sqlx::query(sql).execute(&mut conn).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    };
+    let mut passing = 0;
+    for _ in 0..60 {
+        let batch = reports(vec![raise(shop.new_id(), account, 1, 0, 1)]);
+        let reply = loop {
+            match shop.store.settle(shop.realm, gate, &batch).await {
+                Ok(replies) => break replies[0],
+                Err(fault) => {
+                    assert!(fault.is_passing(), "{fault:?}");
+                    passing += 1;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        assert!(matches!(reply, LeaseReply::Applied { n, .. } if n == units(1)), "{reply:?}");
+    }
+    killer.abort();
+    let _ = killer.await;
+    // A connection that was killed after the last use shows only at the next.
+    while shop.store.ping().await.is_err() {}
+    let left = loop {
+        if let Ok(left) = shop.store.entitlements(shop.realm, &shop.customer()).await {
+            break left.unwrap();
+        }
+    };
+    assert!(format!("{left:?}").contains(&format!("free: Units({})", QUOTA - 60)), "{passing} faults: {left:?}");
+    shop.sound().await;
+}

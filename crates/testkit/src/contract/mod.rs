@@ -1,0 +1,25 @@
+//! The contract of the ports `Ledger`, `Lookup` and `Store`: one function a promise, each run against every adapter.
+//!
+//! An adapter's crate implements [`Adapter`] and writes [`contract_suite!`](crate::contract_suite); each promise becomes a test of
+//! its own against a fresh store with two image shops in it. What is promised is what a user would notice.
+
+mod suite;
+mod world;
+mod hand;
+
+pub mod catalogue;
+pub mod carving;
+pub mod narrowing;
+pub mod ending;
+pub mod windows;
+pub mod leasing;
+pub mod lives;
+pub mod silence;
+pub mod holding;
+pub mod deciding;
+pub mod sweeping;
+pub mod feed;
+pub mod isolation;
+
+pub use hand::{GateHand, LeaseHand};
+pub use world::{Adapter, Audit, Fresh, World};

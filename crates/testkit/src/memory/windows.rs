@@ -1,0 +1,98 @@
+//! Windows of entitlements: opened when first asked about, exactly once; and whom a name means.
+
+use super::catalogue::{Catalogue, Entitled};
+use super::core::{Core, broken};
+use super::rows::Rows;
+use super::table::Eye;
+use almoner_domain::account::{Account, AccountOwner};
+use almoner_domain::customer::{Customer, User};
+use almoner_domain::fault::Fault;
+use almoner_domain::id::{CustomerId, FeatureId, UserId};
+use almoner_domain::ledger::{self, Books};
+use almoner_domain::ports::SubjectName;
+use almoner_domain::subscription::Entitlement;
+use almoner_domain::tenant::Realm;
+use almoner_domain::time::Timestamp;
+use std::sync::Arc;
+
+/// Whom a name means, and what that subject may use.
+pub(super) enum Whom {
+    Known(Subject),
+    UnknownCustomer,
+    UnknownUser,
+}
+
+/// A customer or user whose current windows are open.
+pub(super) struct Subject {
+    pub(super) customer: Customer,
+    pub(super) user: Option<User>,
+    pub(super) entitled: Entitled,
+}
+
+impl Subject {
+    pub(super) fn user_id(&self) -> Option<UserId> {
+        self.user.as_ref().map(|user| user.id)
+    }
+}
+
+impl Rows {
+    pub(super) fn catalogue(&self, realm: Realm) -> Option<&Catalogue> {
+        self.catalogues.get(&realm)
+    }
+
+    /// The account of an entitlement in its current window, when it is open.
+    pub(super) fn current(&self, eye: Eye, entitled: &Entitled, entitlement: &Entitlement, now: Timestamp) -> Option<&Account> {
+        let window = entitled.window(entitlement, now)?;
+        let here = |a: &&Account| a.owner == AccountOwner::Entitlement(entitlement.id) && a.window.start == window.start;
+        self.accounts.seen(eye).find(here)
+    }
+
+    /// The account that a subject draws on for a feature.
+    pub(super) fn account_of(&self, eye: Eye, subject: &Subject, feature: FeatureId, now: Timestamp) -> Option<&Account> {
+        let entitlement = subject.entitled.of(feature, subject.user_id())?;
+        self.current(eye, &subject.entitled, entitlement, now)
+    }
+}
+
+impl Core {
+    /// Whom a name means; the customer's current windows are opened when nobody has yet.
+    pub(super) fn whom(&mut self, now: Timestamp, realm: Realm, name: &SubjectName) -> Result<Whom, Fault> {
+        let Some(catalogue) = self.rows.catalogue(realm) else { return Ok(Whom::UnknownCustomer) };
+        let Some(customer) = catalogue.customer(&name.customer).cloned() else { return Ok(Whom::UnknownCustomer) };
+        let user = match &name.user {
+            None => None,
+            Some(name) => match catalogue.user(customer.id, name) {
+                None => return Ok(Whom::UnknownUser),
+                user => user.cloned(),
+            },
+        };
+        let entitled = catalogue.entitled(customer.id, now);
+        self.open_windows(now, realm, customer.id)?;
+        Ok(Whom::Known(Subject { customer, user, entitled }))
+    }
+
+    /// Opens what is missing of a customer's current windows: the customer's own, then its users' shares.
+    pub(super) fn open_windows(&mut self, now: Timestamp, realm: Realm, customer: CustomerId) -> Result<(), Fault> {
+        let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
+        let Some(entitled) = self.rows.catalogue(realm).map(|c| c.entitled(customer, now)) else { return Ok(()) };
+        let mut books = Books::new(now, &*entropy);
+        for root in entitled.roots() {
+            let Some(window) = entitled.window(root, now) else { continue };
+            let parent = match self.rows.current(eye, &entitled, root, now) {
+                Some(account) => {
+                    books.accounts.load(account.id, account.clone());
+                    account.id
+                }
+                None => ledger::open_window(&mut books, root, window).map_err(|error| broken("open_windows", error))?,
+            };
+            let shares = entitled.entitlements.iter().filter(|e| e.user.is_some() && e.feature == root.feature);
+            for share in shares {
+                if self.rows.current(eye, &entitled, share, now).is_none() {
+                    ledger::open_share(&mut books, share, parent).map_err(|error| broken("open_windows", error))?;
+                }
+            }
+        }
+        self.rows.write_back(eye, books);
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Units of work: a copy of the catalogue to write into, put in its place when the work is committed.
+
+use super::catalogue::Catalogue;
+use super::core::Core;
+use super::ports::MemoryStore;
+use almoner_domain::agent::Agent;
+use almoner_domain::customer::{Customer, User};
+use almoner_domain::fault::{Fault, FaultKind};
+use almoner_domain::feature::Feature;
+use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, UserId};
+use almoner_domain::key::ApiKey;
+use almoner_domain::notice::Change;
+use almoner_domain::plan::{Plan, PlanVersion};
+use almoner_domain::ports::{Agents, Customers, Features, Installation, Keys, Plans, Subscriptions, Work};
+use almoner_domain::subscription::{Entitlement, Subscription};
+use almoner_domain::tenant::{Realm, Tenant};
+use almoner_domain::text::{ExternalId, FeatureKey};
+use almoner_domain::time::Timestamp;
+use async_trait::async_trait;
+
+/// The register of tenants, to be written.
+pub(super) struct MemoryInstallation {
+    store: MemoryStore,
+    tenants: Vec<Tenant>,
+}
+
+impl MemoryInstallation {
+    pub(super) fn begin(store: MemoryStore, core: &Core) -> Self {
+        Self { store, tenants: core.rows.tenants.clone() }
+    }
+}
+
+#[async_trait]
+impl Installation for MemoryInstallation {
+    async fn add_tenant(&mut self, tenant: &Tenant) -> Result<(), Fault> {
+        let taken = self.tenants.iter().any(|t| t.id == tenant.id || t.external_id == tenant.external_id);
+        free("add_tenant", taken)?;
+        self.tenants.push(tenant.clone());
+        Ok(())
+    }
+
+    async fn tenant(&mut self, external_id: &ExternalId) -> Result<Option<Tenant>, Fault> {
+        Ok(self.tenants.iter().find(|tenant| tenant.external_id == *external_id).cloned())
+    }
+
+    async fn tenants(&mut self) -> Result<Vec<Tenant>, Fault> {
+        let mut all = self.tenants.clone();
+        all.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+        Ok(all)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), Fault> {
+        self.store.core().rows.tenants = self.tenants;
+        Ok(())
+    }
+}
+
+/// Work in one realm's catalogue.
+pub(super) struct MemoryWork {
+    store: MemoryStore,
+    realm: Realm,
+    now: Timestamp,
+    catalogue: Catalogue,
+    changed: bool,
+    keys_changed: bool,
+    /// Customers of whom a share was added: it is carved now where the current window is open.
+    shared: Vec<CustomerId>,
+}
+
+impl MemoryWork {
+    pub(super) fn begin(store: MemoryStore, core: &Core, realm: Realm, now: Timestamp) -> Self {
+        let catalogue = core.rows.catalogue(realm).cloned().unwrap_or_default();
+        Self { store, realm, now, catalogue, changed: false, keys_changed: false, shared: Vec::new() }
+    }
+}
+
+fn free(operation: &'static str, taken: bool) -> Result<(), Fault> {
+    if taken { Err(Fault { operation, kind: FaultKind::Exists, source: None }) } else { Ok(()) }
+}
+
+#[async_trait]
+impl Work for MemoryWork {
+    fn features(&mut self) -> &mut dyn Features {
+        self
+    }
+    fn plans(&mut self) -> &mut dyn Plans {
+        self
+    }
+    fn customers(&mut self) -> &mut dyn Customers {
+        self
+    }
+    fn agents(&mut self) -> &mut dyn Agents {
+        self
+    }
+    fn subscriptions(&mut self) -> &mut dyn Subscriptions {
+        self
+    }
+    fn keys(&mut self) -> &mut dyn Keys {
+        self
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), Fault> {
+        let mut core = self.store.core();
+        let here = core.rows.catalogues.entry(self.realm).or_default();
+        if here.version != self.catalogue.version {
+            return Err(Fault { operation: "commit", kind: FaultKind::Conflict, source: None });
+        }
+        self.catalogue.version += 1;
+        *here = self.catalogue;
+        if self.changed {
+            core.rows.changes.push((self.realm, Change::Catalogue));
+        }
+        if self.keys_changed {
+            core.rows.changes.push((self.realm, Change::Keys));
+        }
+        for customer in self.shared {
+            core.open_windows(self.now, self.realm, customer)?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Features for MemoryWork {
+    async fn add(&mut self, feature: &Feature) -> Result<(), Fault> {
+        free("add_feature", self.catalogue.features.iter().any(|f| f.key == feature.key))?;
+        self.catalogue.features.push(feature.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn by_key(&mut self, key: &FeatureKey) -> Result<Option<Feature>, Fault> {
+        Ok(self.catalogue.features.iter().find(|feature| feature.key == *key).cloned())
+    }
+    async fn by_id(&mut self, id: FeatureId) -> Result<Option<Feature>, Fault> {
+        Ok(self.catalogue.features.iter().find(|feature| feature.id == id).cloned())
+    }
+    async fn all(&mut self) -> Result<Vec<Feature>, Fault> {
+        let mut all = self.catalogue.features.clone();
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(all)
+    }
+}
+
+#[async_trait]
+impl Plans for MemoryWork {
+    async fn add(&mut self, plan: &Plan) -> Result<(), Fault> {
+        free("add_plan", self.catalogue.plans.iter().any(|p| p.external_id == plan.external_id))?;
+        self.catalogue.plans.push(plan.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Plan>, Fault> {
+        Ok(self.catalogue.plans.iter().find(|plan| plan.external_id == *id).cloned())
+    }
+    async fn publish(&mut self, version: &PlanVersion) -> Result<(), Fault> {
+        let same = |v: &PlanVersion| v.plan == version.plan && v.number == version.number;
+        free("publish", self.catalogue.versions.iter().any(same))?;
+        self.catalogue.versions.push(version.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn latest(&mut self, plan: PlanId) -> Result<Option<PlanVersion>, Fault> {
+        let versions = self.catalogue.versions.iter().filter(|version| version.plan == plan);
+        Ok(versions.max_by_key(|version| version.number).cloned())
+    }
+}
+
+#[async_trait]
+impl Customers for MemoryWork {
+    async fn add(&mut self, customer: &Customer) -> Result<(), Fault> {
+        free("add_customer", self.catalogue.customers.iter().any(|c| c.external_id == customer.external_id))?;
+        self.catalogue.customers.push(customer.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Customer>, Fault> {
+        Ok(self.catalogue.customers.iter().find(|customer| customer.external_id == *id).cloned())
+    }
+    async fn by_id(&mut self, id: CustomerId) -> Result<Option<Customer>, Fault> {
+        Ok(self.catalogue.customers.iter().find(|customer| customer.id == id).cloned())
+    }
+    async fn add_user(&mut self, user: &User) -> Result<(), Fault> {
+        let same = |u: &User| u.customer == user.customer && u.external_id == user.external_id;
+        free("add_user", self.catalogue.users.iter().any(same))?;
+        self.catalogue.users.push(user.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn user(&mut self, customer: CustomerId, id: &ExternalId) -> Result<Option<User>, Fault> {
+        let mut users = self.catalogue.users.iter().filter(|user| user.customer == customer);
+        Ok(users.find(|user| user.external_id == *id).cloned())
+    }
+    async fn user_by_id(&mut self, id: UserId) -> Result<Option<User>, Fault> {
+        Ok(self.catalogue.users.iter().find(|user| user.id == id).cloned())
+    }
+    async fn users(&mut self, customer: CustomerId) -> Result<Vec<User>, Fault> {
+        let mut all: Vec<User> = self.catalogue.users.iter().filter(|u| u.customer == customer).cloned().collect();
+        all.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+        Ok(all)
+    }
+}
+
+#[async_trait]
+impl Agents for MemoryWork {
+    async fn add(&mut self, agent: &Agent) -> Result<(), Fault> {
+        free("add_agent", self.catalogue.agents.iter().any(|a| a.external_id == agent.external_id))?;
+        self.catalogue.agents.push(agent.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Agent>, Fault> {
+        Ok(self.catalogue.agents.iter().find(|agent| agent.external_id == *id).cloned())
+    }
+    async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault> {
+        Ok(self.catalogue.agents.iter().find(|agent| agent.id == id).cloned())
+    }
+}
+
+#[async_trait]
+impl Subscriptions for MemoryWork {
+    async fn add(&mut self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Fault> {
+        let running = |s: &Subscription| s.customer == subscription.customer && s.ended_at.is_none();
+        free("add_subscription", subscription.ended_at.is_none() && self.catalogue.subscriptions.iter().any(running))?;
+        self.catalogue.subscriptions.push(subscription.clone());
+        self.catalogue.entitlements.extend(entitlements.iter().cloned());
+        self.changed = true;
+        Ok(())
+    }
+    async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault> {
+        Ok(self.catalogue.running(customer, self.now).cloned())
+    }
+    async fn entitlements(&mut self, customer: CustomerId) -> Result<Vec<Entitlement>, Fault> {
+        Ok(self.catalogue.entitlements.iter().filter(|e| e.customer == customer).cloned().collect())
+    }
+    async fn add_share(&mut self, share: &Entitlement) -> Result<(), Fault> {
+        let same = |e: &Entitlement| {
+            (e.subscription, e.feature, e.user) == (share.subscription, share.feature, share.user)
+        };
+        free("add_share", self.catalogue.entitlements.iter().any(same))?;
+        self.catalogue.entitlements.push(share.clone());
+        self.shared.push(share.customer);
+        self.changed = true;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Keys for MemoryWork {
+    async fn add(&mut self, key: &ApiKey) -> Result<(), Fault> {
+        free("add_key", self.catalogue.keys.iter().any(|k| k.id == key.id || k.hash == key.hash))?;
+        self.catalogue.keys.push(key.clone());
+        Ok(())
+    }
+    async fn all(&mut self) -> Result<Vec<ApiKey>, Fault> {
+        let mut all = self.catalogue.keys.clone();
+        all.sort_by_key(|key| std::cmp::Reverse((key.created_at, key.id)));
+        Ok(all)
+    }
+    async fn revoke(&mut self, id: KeyId, at: Timestamp) -> Result<bool, Fault> {
+        let live = self.catalogue.keys.iter_mut().find(|key| key.id == id && key.revoked_at.is_none());
+        let Some(key) = live else { return Ok(false) };
+        key.revoked_at = Some(at);
+        self.keys_changed = true;
+        Ok(true)
+    }
+}

@@ -1,0 +1,31 @@
+//! The contract of the ports, kept by the store in memory.
+
+use almoner_domain::entropy::Entropy;
+use almoner_domain::time::Clock;
+use almoner_testkit::contract::{Adapter, Audit, Fresh};
+use almoner_testkit::{MemoryStore, MockClock, SeededEntropy, check_books};
+use std::sync::Arc;
+
+struct Memory;
+
+impl Adapter for Memory {
+    async fn fresh() -> Fresh {
+        let clock = MockClock::default();
+        let (time, chance): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(clock.clone()), Arc::new(SeededEntropy::default()));
+        let store = Arc::new(MemoryStore::new(time, chance));
+        let audit = Arc::new(Books(store.as_ref().clone()));
+        Fresh { ledger: store.clone(), lookup: store.clone(), store, clock, audit, keep: Box::new(()) }
+    }
+}
+
+struct Books(MemoryStore);
+
+#[async_trait::async_trait]
+impl Audit for Books {
+    async fn audit(&self) -> Vec<String> {
+        let core = self.0.core();
+        core.realms().into_iter().filter_map(|realm| check_books(&core.book_rows(realm)).err()).collect()
+    }
+}
+
+almoner_testkit::contract_suite!(Memory);
