@@ -2,7 +2,6 @@
 //! comes back by itself, and loses no unit. A cable between server and database is pulled for that.
 
 use almoner_tests::chance::seed;
-use almoner_tests::database::Place;
 use almoner_tests::proxy::{Cable, Proxy};
 use almoner_tests::traffic::{Nerve, Record, Worker};
 use almoner_tests::wait::Stopwatch;

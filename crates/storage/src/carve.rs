@@ -20,7 +20,7 @@ const OPENINGS_MAX: usize = 3;
 /// What an attempt to carve comes to.
 enum Attempt {
     /// An answer.
-    Done(CarveAnswer),
+    Done(Box<CarveAnswer>),
     /// The customer's current windows must be opened first. They are in a transaction of their own, because a refused carve
     /// leaves nothing behind, and the account that it names in its refusal must be there.
     Open(CustomerId),
@@ -37,7 +37,7 @@ impl SqlStore {
                 Box::pin(async move { carve(tx, &request).await })
             });
             match attempt.await? {
-                Attempt::Done(answer) => return Ok(answer),
+                Attempt::Done(answer) => return Ok(*answer),
                 Attempt::Open(customer) => self.open_windows(realm, customer).await?,
             }
         }
@@ -46,7 +46,7 @@ impl SqlStore {
 }
 
 async fn carve(tx: &Tx, request: &CarveRequest) -> Result<Outcome<Attempt>, Trouble> {
-    let done = |answer| Ok(Outcome::Undo(Attempt::Done(answer)));
+    let done = |answer| Ok(Outcome::Undo(Attempt::Done(Box::new(answer))));
     if let Some(answer) = repeated(tx, request).await? {
         return done(answer);
     }
@@ -57,7 +57,7 @@ async fn carve(tx: &Tx, request: &CarveRequest) -> Result<Outcome<Attempt>, Trou
     let giver = match giver {
         Found::Giver(giver) => giver,
         Found::Open(customer) => return Ok(Outcome::Undo(Attempt::Open(customer))),
-        Found::Nobody(answer) => return done(answer),
+        Found::Nobody(answer) => return done(*answer),
     };
     let Some(agent) = agent::named(tx, &request.agent).await? else { return done(CarveAnswer::UnknownAgent) };
     let order = order(tx, request, &giver, agent.id).await?;
@@ -74,7 +74,8 @@ async fn carve(tx: &Tx, request: &CarveRequest) -> Result<Outcome<Attempt>, Trou
         Err(refusal) => done(CarveAnswer::Refused(refusal)),
         Ok(id) => {
             books::write_back(tx, &books, request.key).await?;
-            Ok(Outcome::Keep(Attempt::Done(CarveAnswer::Carved(statement::must(tx, id).await?))))
+            let answer = CarveAnswer::Carved(statement::must(tx, id).await?);
+            Ok(Outcome::Keep(Attempt::Done(Box::new(answer))))
         }
     }
 }
@@ -128,19 +129,23 @@ impl Accounts {
 }
 
 enum Found {
-    Giver(Giver),
+    Giver(Box<Giver>),
     Open(CustomerId),
-    Nobody(CarveAnswer),
+    Nobody(Box<CarveAnswer>),
+}
+
+fn nobody(answer: CarveAnswer) -> Found {
+    Found::Nobody(Box::new(answer))
 }
 
 async fn from_subject(tx: &Tx, name: &SubjectName) -> Result<Found, Trouble> {
     let Some(customer) = customer::named(tx, &name.customer).await? else {
-        return Ok(Found::Nobody(CarveAnswer::UnknownCustomer));
+        return Ok(nobody(CarveAnswer::UnknownCustomer));
     };
     let user = match &name.user {
         None => None,
         Some(name) => match user::named(tx, customer.id, name).await? {
-            None => return Ok(Found::Nobody(CarveAnswer::UnknownUser)),
+            None => return Ok(nobody(CarveAnswer::UnknownUser)),
             Some(user) => Some(user.id),
         },
     };
@@ -148,19 +153,20 @@ async fn from_subject(tx: &Tx, name: &SubjectName) -> Result<Found, Trouble> {
     if subject.missing {
         return Ok(Found::Open(customer.id));
     }
-    Ok(Found::Giver(Giver { customer: customer.id, user, parent: None, accounts: Accounts::Entitled(subject) }))
+    let giver = Giver { customer: customer.id, user, parent: None, accounts: Accounts::Entitled(subject) };
+    Ok(Found::Giver(Box::new(giver)))
 }
 
 async fn from_allocation(tx: &Tx, parent: AllocationId) -> Result<Found, Trouble> {
     let Some(parent) = allocation::find_steady(tx, parent).await? else {
-        return Ok(Found::Nobody(CarveAnswer::UnknownParent));
+        return Ok(nobody(CarveAnswer::UnknownParent));
     };
-    Ok(Found::Giver(Giver {
+    Ok(Found::Giver(Box::new(Giver {
         customer: parent.principals.customer,
         user: parent.principals.user,
         accounts: Accounts::Lines(parent.lines.iter().map(|line| (line.feature, line.account)).collect()),
         parent: Some(parent),
-    }))
+    })))
 }
 
 async fn order(tx: &Tx, request: &CarveRequest, giver: &Giver, agent: AgentId) -> Result<CarveOrder, Trouble> {

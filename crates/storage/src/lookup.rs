@@ -103,7 +103,7 @@ enum Asked<T> {
 
 /// Whom a name means.
 enum Named {
-    Known(Customer, Option<User>, Subject),
+    Known(Box<(Customer, Option<User>, Subject)>),
     UnknownCustomer,
     UnknownUser,
 }
@@ -118,15 +118,18 @@ async fn resolve(tx: &Tx, name: &SubjectName) -> Result<Named, Trouble> {
         },
     };
     let subject = window::subject(tx, customer.id, user.as_ref().map(|user| user.id)).await?;
-    Ok(Named::Known(customer, user, subject))
+    Ok(Named::Known(Box::new((customer, user, subject))))
 }
 
 async fn subject_standing(tx: &Tx, name: SubjectName) -> Result<Asked<SubjectStanding>, Trouble> {
     Ok(match resolve(tx, &name).await? {
         Named::UnknownCustomer => Asked::Told(SubjectStanding::UnknownCustomer),
         Named::UnknownUser => Asked::Told(SubjectStanding::UnknownUser),
-        Named::Known(customer, _, subject) if subject.missing => Asked::Open(customer.id),
-        Named::Known(customer, user, subject) => {
+        Named::Known(known) => {
+            let (customer, user, subject) = *known;
+            if subject.missing {
+                return Ok(Asked::Open(customer.id));
+            }
             let standing = standing::of_subject(tx, &customer, user.as_ref(), &subject).await?;
             Asked::Told(SubjectStanding::Known(standing))
         }
@@ -136,8 +139,11 @@ async fn subject_standing(tx: &Tx, name: SubjectName) -> Result<Asked<SubjectSta
 async fn subject_statement(tx: &Tx, name: SubjectName) -> Result<Asked<Option<EntitlementStatement>>, Trouble> {
     Ok(match resolve(tx, &name).await? {
         Named::UnknownCustomer | Named::UnknownUser => Asked::Told(None),
-        Named::Known(customer, _, subject) if subject.missing => Asked::Open(customer.id),
-        Named::Known(customer, user, subject) => {
+        Named::Known(known) => {
+            let (customer, user, subject) = *known;
+            if subject.missing {
+                return Ok(Asked::Open(customer.id));
+            }
             let user = user.map(|user| user.id);
             let principals = Principals { customer: customer.id, user, agent: None, session: None };
             Asked::Told(Some(statement::of_subject(tx, principals, &subject).await?))

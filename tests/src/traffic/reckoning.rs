@@ -83,8 +83,8 @@ impl Record {
         }
         assert_eq!(reply.status, 201, "{}: {}", request.body, reply.text());
         let statement = Statement(reply.json());
-        let carved = |ware| {
-            let line = statement.0["lines"].as_array()?.iter().find(|line| line["feature"] == WARES[ware].feature)?;
+        let carved = |ware: usize| {
+            let line = statement.0["lines"].as_array()?.iter().find(|line: &&serde_json::Value| line["feature"] == WARES[ware].feature)?;
             Some(Tab::new(&WARES[ware], Line::read(line).granted))
         };
         let tabs = (0..WARES.len()).filter_map(carved).collect();

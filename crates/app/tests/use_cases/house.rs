@@ -10,7 +10,7 @@ use almoner_testkit::{MemoryStore, MockClock, SeededEntropy};
 use std::sync::Arc;
 
 /// A control plane over an empty store.
-pub fn app() -> (App, MockClock) {
+pub(crate) fn app() -> (App, MockClock) {
     let clock = MockClock::default();
     let entropy = Arc::new(SeededEntropy::default());
     let store = MemoryStore::new(Arc::new(clock.clone()), entropy.clone());
@@ -18,7 +18,7 @@ pub fn app() -> (App, MockClock) {
 }
 
 /// A tenant, and the caller that acts for it.
-pub async fn tenant(app: &App, external_id: &str) -> (Tenant, Caller) {
+pub(crate) async fn tenant(app: &App, external_id: &str) -> (Tenant, Caller) {
     let new = NewTenant { external_id: id(external_id), name: name(external_id) };
     let tenant = tenants::create(&Caller::Installation, app, new).await.expect("a tenant");
     let realm = Realm { tenant: tenant.id, environment: Environment::Live };
@@ -26,23 +26,23 @@ pub async fn tenant(app: &App, external_id: &str) -> (Tenant, Caller) {
 }
 
 /// The gate of the same realm: it may decide, and change nothing.
-pub fn gate_of(caller: &Caller, app: &App) -> Caller {
+pub(crate) fn gate_of(caller: &Caller, app: &App) -> Caller {
     let realm = caller.administers().expect("an operator");
     Caller::Gate { realm, key: KeyId::new(app.clock.now(), &*app.entropy) }
 }
 
-pub fn id(text: &str) -> ExternalId {
+pub(crate) fn id(text: &str) -> ExternalId {
     ExternalId::parse(text).expect("an external id")
 }
 
-pub fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).expect("a name")
 }
 
-pub fn key(text: &str) -> FeatureKey {
+pub(crate) fn key(text: &str) -> FeatureKey {
     FeatureKey::parse(text).expect("a feature key")
 }
 
-pub fn named<I>(text: &str) -> Named<I> {
+pub(crate) fn named<I>(text: &str) -> Named<I> {
     Named::External(id(text))
 }

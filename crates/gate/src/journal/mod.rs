@@ -17,24 +17,24 @@
 //! Layout: `segment` (files and their heads), `batch` (what one write holds), `mask`. Reading: `survey` (torn or damaged),
 //! `recovery`. Writing: `pending` (under the lock), `writer` (the thread), `segment_file`; `ticket` and `fate` tell who waits.
 
-mod batch;
-mod disk;
+mod options;
+mod position;
 mod error;
+mod ticket;
 mod fate;
+mod stats;
+mod disk;
 mod folder;
 mod lossy;
-mod mask;
-mod options;
-mod pending;
-mod position;
-mod recovery;
 mod segment;
-mod segment_file;
-mod stats;
-mod stopwatch;
-mod survey;
-mod ticket;
+mod batch;
+mod mask;
+mod pending;
 mod writer;
+mod segment_file;
+mod stopwatch;
+mod recovery;
+mod survey;
 
 pub use disk::{Disk, DiskFile};
 pub use error::{Bound, JournalError};

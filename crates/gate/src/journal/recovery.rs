@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// What an earlier life of the journal left.
 #[derive(Debug)]
 pub struct Recovered {
-    /// All whole records, in order. They have been verified once; they are read again one segment at a time.
+    /// All whole records, in order. They have been verified; they are read again one segment at a time, so take them before
+    /// you retire their segments.
     pub records: Records,
     /// Bytes of an unacknowledged write that were cut off the end.
     pub cut_bytes: u64,

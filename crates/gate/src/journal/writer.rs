@@ -120,6 +120,8 @@ impl Writer {
         if batch.segment != self.segment.number {
             self.turn_over(batch.segment)?;
         }
+        // Its tickets have been given out with this place. A panic fails the journal.
+        assert_eq!(batch.base, self.segment.end(), "a batch stands where its records were told to");
         self.segment.write(batch.sealed())?;
         Ok(stopwatch.elapsed())
     }

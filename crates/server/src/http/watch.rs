@@ -5,8 +5,8 @@ use super::problem::TimedOut;
 use crate::telemetry::REQUEST_TARGET;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -53,14 +53,17 @@ pub(super) async fn watch<B: MessageBody>(
             let headers = response.headers_mut();
             headers.insert(REQUEST_ID.clone(), id.clone());
             if shared.is_stopping() {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                // Said to the connection, which then says it to the client: the header alone would keep it open.
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             response.status()
         }
         Err(error) => error.as_response_error().status_code(),
     };
-    shared.meters.answered(status, shared.clock.uptime().saturating_since(begun));
+    let took = shared.clock.uptime().saturating_since(begun);
+    shared.meters.answered(status, took);
     span.record("http.response.status_code", status.as_u16());
+    span.in_scope(|| tracing::debug!(target: REQUEST_TARGET, status = status.as_u16(), ?took, "answered"));
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         let id = id.to_str().unwrap_or_default();
         tracing::error!(target: REQUEST_TARGET, id, method = %path.0, path = path.1.path(), %status, "request failed");

@@ -1,17 +1,8 @@
 //! Configuration from outside: who wins, what is refused, what the reference says.
 
+use crate::program::{almoner, said};
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn almoner(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_almoner"));
-    command.current_dir(folder).env_clear().envs(environment.iter().copied()).args(arguments);
-    command.output().expect("the binary starts")
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
+use std::process::Output;
 
 /// The value and origin that `config show` prints of a setting.
 fn shown(output: &Output, key: &str) -> String {

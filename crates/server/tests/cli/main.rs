@@ -1,0 +1,9 @@
+//! The program as a person at a terminal, or a supervisor, meets it. Stories of the gate are in the package `tests`.
+
+mod program;
+
+mod config;
+mod demo;
+mod keys;
+mod seed;
+mod serve;
