@@ -48,6 +48,8 @@ pub struct StandingLine {
     pub level: Level,
     /// The account's units in all, for sentences.
     pub granted: Units,
+    /// Units that were free when this was read: what is left, as long as the gate has not asked the ledger itself.
+    pub free: Units,
     /// When they may be used. A gate looks again when it is over.
     pub window: Window,
     /// When the quota renews by itself; none for an allocation, which does not.

@@ -119,11 +119,12 @@ impl Handles {
         let Some(feature) = self.catalogue.by_id(realm, line.feature).await? else { return Ok(None) };
         let FeatureKind::Metered(meter) = feature.kind.clone() else { return Ok(None) };
         let purse = self.purses.of(realm, line.account, standing.allocation);
-        // An ended allocation gives nothing out, whoever still holds a handle made before it ended.
-        if standing.state != AllocationState::Active
-            && let Some(mut state) = purse.open()
-        {
-            state.closed = true;
+        if let Some(mut state) = purse.open() {
+            // An ended allocation gives nothing out, whoever still holds a handle made before it ended.
+            state.closed |= standing.state != AllocationState::Active;
+            if state.tally.is_none() {
+                state.free = line.free;
+            }
         }
         let durability = standing.durability.unwrap_or(meter.durability);
         Ok(Some(HandleLine { line, feature, meter, durability, purse }))

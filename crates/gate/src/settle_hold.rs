@@ -76,7 +76,10 @@ impl Gate {
                     let _ = self.courier.run(purses, Want::Raise { need, cost: need }).await;
                     asked = true;
                 }
-                Settled::Moved => return self.settle_in_ledger(by, operation, id, call, claim).await,
+                Settled::Moved => {
+                    self.until_moved(&hold).await;
+                    return self.settle_in_ledger(by, operation, id, call, claim).await;
+                }
                 Settled::Expired => return Err(Refusal::HoldExpired),
                 Settled::Failed => return Err(Refusal::Unavailable(None)),
             }
@@ -223,14 +226,22 @@ impl Gate {
         }
     }
 
+    /// Waits until a hold that has left this gate's memory stands in the ledger: until then neither could answer for it.
+    async fn until_moved(&self, hold: &OpenHold) {
+        let purses = hold.parts.iter().map(|(line, _)| hold.handle.lines[*line].purse.clone());
+        // Not heard: the ledger is asked all the same, and says what it knows.
+        let _ = self.courier.run(purses, Want::Settle).await;
+    }
+
     /// Answers `extend`: the hold stands until `ttl` from now, if that is later than it does.
     pub async fn extend_hold(&self, by: Credential, id: HoldId, ttl: Duration) -> Result<Answer, Refusal> {
         let now = self.clock.now();
         let until = now.saturating_add(ttl);
-        if let Some(hold) = self.holds.find(by.realm, id)
-            && let Some(answer) = self.extend_here(by, &hold, until).await
-        {
-            return answer;
+        if let Some(hold) = self.holds.find(by.realm, id) {
+            if let Some(answer) = self.extend_here(by, &hold, until).await {
+                return answer;
+            }
+            self.until_moved(&hold).await;
         }
         let standing = self.lookup.hold(by.realm, id).await.map_err(|fault| Refusal::Unavailable(Some(fault)))?;
         let hold = match standing {
@@ -258,8 +269,9 @@ impl Gate {
         let (decision, ticket) = {
             let purses = lock(hold)?;
             let mut fate = hold.fate();
-            if fate.settled.is_some() {
-                return Some(Err(Refusal::HoldSettled));
+            if let Some((decision, _)) = &fate.settled {
+                let expired = decision.operation == Operation::Expire;
+                return Some(Err(if expired { Refusal::HoldExpired } else { Refusal::HoldSettled }));
             }
             if purses.iter().any(|state| !state.holds.contains_key(&hold.id)) && !hold.parts.is_empty() {
                 return None;

@@ -186,6 +186,28 @@ fn a_waiter_that_goes_away_takes_no_other_with_it() {
     }
 }
 
+#[test]
+fn a_waiter_that_is_woken_and_does_not_look_keeps_no_other_waiting() {
+    let (disk, gate) = StuckDisk::new();
+    let (journal, _) = Journal::open(Arc::new(disk), OPTIONS).unwrap();
+    for kept in [true, false] {
+        gate.set(true);
+        let ticket = journal.append(b"record").unwrap();
+        let mut first = std::pin::pin!(ticket.clone().durable());
+        let mut last = Box::pin(ticket.durable());
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut context = Context::from_waker(&waker);
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        assert!(last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        gate.set(false);
+        // The last is the one that the writer wakes, and it sleeps on, or goes away.
+        let _last = kept.then_some(last);
+        while first.as_mut().poll(&mut context).is_pending() {
+            std::thread::park();
+        }
+    }
+}
+
 // ---- Cuts and flips.
 
 #[test]
@@ -778,14 +800,16 @@ impl Dice {
     }
 }
 
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 /// Waits for a ticket without a runtime: the journal needs none.
 fn wait(ticket: Ticket) -> Result<Position, JournalError> {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut durable = std::pin::pin!(ticket.durable());

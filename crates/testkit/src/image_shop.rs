@@ -107,7 +107,18 @@ impl ImageShop {
         clock: &dyn Clock,
         entropy: &dyn Entropy,
     ) -> Result<Self, Fault> {
-        let shop = Maker { now: clock.now(), entropy }.shop(realm);
+        Self::furnish_with(realm, [GENERATIONS, DESCRIPTIONS, UPLOADS], store, clock, entropy).await
+    }
+
+    /// Furnishes a realm with other quotas of generations, descriptions and uploads.
+    pub async fn furnish_with(
+        realm: Realm,
+        quotas: [i64; 3],
+        store: &dyn Store,
+        clock: &dyn Clock,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Fault> {
+        let shop = Maker { now: clock.now(), entropy }.shop(realm, quotas);
         let mut work = store.begin(realm).await?;
         shop.write(&mut *work).await?;
         work.commit().await?;
@@ -185,7 +196,7 @@ impl Maker<'_> {
         I::new(self.now, self.entropy)
     }
 
-    fn shop(&self, realm: Realm) -> ImageShop {
+    fn shop(&self, realm: Realm, quotas: [i64; 3]) -> ImageShop {
         let metered = |unit: &str, excess| {
             let durability = Durability::Durable;
             FeatureKind::Metered(Meter { unit: name(unit), scale: Scale::WHOLE, durability, excess })
@@ -197,9 +208,9 @@ impl Maker<'_> {
         let max_resolution = self.feature("image.max_resolution", FeatureKind::Static);
         let quota = |amount| Offer::Quota { amount: units(amount), period: UsagePeriod::Month };
         let offers = [
-            (&generate, quota(GENERATIONS)),
-            (&describe, quota(DESCRIPTIONS)),
-            (&upload, quota(UPLOADS)),
+            (&generate, quota(quotas[0])),
+            (&describe, quota(quotas[1])),
+            (&upload, quota(quotas[2])),
             (&remove_background, Offer::Included),
             (&max_resolution, Offer::Value(StaticValue::Integer(RESOLUTION_MAX))),
         ];

@@ -44,6 +44,8 @@ pub(super) struct Pending {
     latest: Arc<Fate>,
     /// The fate of the batch that is being written.
     writing: Arc<Fate>,
+    /// The fate of the batch before it. Of those who waited for it, some may still have to be told.
+    written: Arc<Fate>,
     /// Bytes cut off and not yet durable.
     waiting_bytes: usize,
     /// Bytes of each segment.
@@ -68,6 +70,7 @@ impl Pending {
             queue: VecDeque::new(),
             latest: Arc::new(Fate::durable()),
             writing: Arc::new(Fate::durable()),
+            written: Arc::new(Fate::durable()),
             waiting_bytes: 0,
             segments,
             made: segment,
@@ -129,8 +132,10 @@ impl Pending {
         self.made = segment;
     }
 
-    /// A batch is durable.
-    pub(super) fn written(&mut self, batch: Batch, took: Duration) {
+    /// A batch is durable: its fate is to be settled. The one before it, too, to be told to whoever has not heard.
+    pub(super) fn written(&mut self, batch: Batch, took: Duration) -> (Arc<Fate>, Arc<Fate>) {
+        let fate = batch.fate.clone();
+        let before = std::mem::replace(&mut self.written, fate.clone());
         self.waiting_bytes = self.waiting_bytes.saturating_sub(batch.bytes_with(0));
         self.syncs += 1;
         self.last_sync = took;
@@ -139,16 +144,23 @@ impl Pending {
         if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES_MAX {
             self.spare.push(buffer);
         }
+        (fate, before)
     }
 
-    /// The journal is lost: returns the fates of all that will never be written. Only the first failure counts.
+    /// The fate of the last batch that is durable.
+    pub(super) fn last_written(&self) -> &Arc<Fate> {
+        &self.written
+    }
+
+    /// The journal is lost: returns the fates of all that will never be written, and of the last that was. Only the first
+    /// failure counts.
     pub(super) fn fail(&mut self, failure: &JournalError) -> Vec<Arc<Fate>> {
         if matches!(self.mode, Mode::Failed(_)) {
             return Vec::new();
         }
         self.mode = Mode::Failed(failure.clone());
         self.waiting_bytes = 0;
-        let mut lost = vec![self.writing.clone()];
+        let mut lost = vec![self.written.clone(), self.writing.clone()];
         lost.extend(self.queue.drain(..).map(|batch| batch.fate));
         lost.push(self.open.fate.clone());
         self.latest = self.open.fate.clone();

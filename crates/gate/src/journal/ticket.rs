@@ -1,7 +1,7 @@
 //! The receipt for a record: ask it when the record is durable, or drop it.
 
 use super::error::JournalError;
-use super::fate::Fate;
+use super::fate::{Fate, Seat};
 use super::position::Position;
 use std::fmt;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ impl Ticket {
     ///
     /// The future may be dropped at any time, on any thread; another ticket's is not touched by it.
     pub fn durable(self) -> Durable {
-        Durable { ticket: self, slot: None }
+        Durable { ticket: self, seat: None }
     }
 }
 
@@ -45,22 +45,22 @@ impl fmt::Debug for Ticket {
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Durable {
     ticket: Ticket,
-    slot: Option<usize>,
+    seat: Option<Seat>,
 }
 
 impl Future for Durable {
     type Output = Result<Position, JournalError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { ticket, slot } = self.get_mut();
-        ticket.fate.poll(slot, context).map_ok(|()| ticket.position)
+        let Self { ticket, seat } = self.get_mut();
+        ticket.fate.poll(seat, context).map_ok(|()| ticket.position)
     }
 }
 
 impl Drop for Durable {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot {
-            self.ticket.fate.leave(slot);
+        if let Some(seat) = self.seat {
+            self.ticket.fate.leave(seat);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The writer: one thread that turns batches into durable ones.
 //!
-//! While it syncs a batch the next one fills; when there is none it sleeps, and the append that finds it asleep calls it.
+//! While it syncs a batch the next one fills; when there is none it sleeps, and the append that finds it asleep calls it. It
+//! never spins.
 
 use super::batch::Batch;
 use super::disk::Disk;
@@ -12,6 +13,9 @@ use super::stopwatch::Stopwatch;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// How long one waiter may take to wake the others of its thread before the writer does it.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What appenders and the writer share.
 pub(super) struct Shared {
@@ -50,7 +54,10 @@ impl Shared {
     /// Gives the journal up: all that waits hears of it, and so does each append from now on.
     fn fail(&self, failure: &JournalError) {
         let lost = self.lock().fail(failure);
-        lost.iter().for_each(|fate| fate.settle(Err(failure.clone())));
+        for fate in lost {
+            fate.settle(Err(failure.clone()));
+            fate.tell_all();
+        }
     }
 
     /// Waits for something to write.
@@ -60,14 +67,35 @@ impl Shared {
             if let Some(batch) = pending.take() {
                 return Next::Write(batch);
             }
-            match pending.mode {
-                Mode::Closing { mark } => return Next::End { mark },
-                Mode::Failed(_) => return Next::End { mark: false },
-                Mode::Open => {}
+            let end = match pending.mode {
+                Mode::Open => None,
+                Mode::Closing { mark } => Some(Next::End { mark }),
+                Mode::Failed(_) => Some(Next::End { mark: false }),
+            };
+            if let Some(end) = end {
+                let written = pending.last_written().clone();
+                drop(pending);
+                written.tell_all();
+                return end;
             }
-            pending.asleep = true;
-            pending = self.bell.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            pending = self.sleep(pending);
         }
+    }
+
+    /// Sleeps until an append calls; or, while some who wait may not have heard, only until they should have.
+    fn sleep<'a>(&'a self, mut pending: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {
+        let written = pending.last_written().clone();
+        pending.asleep = true;
+        if written.all_heard() {
+            return self.bell.wait(pending).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (pending, slept) = self.bell.wait_timeout(pending, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+        if !slept.timed_out() {
+            return pending;
+        }
+        drop(pending);
+        written.tell_all();
+        self.lock()
     }
 }
 
@@ -109,9 +137,9 @@ impl Writer {
                 Next::End { mark } => return self.end(mark),
             };
             let took = self.write(&mut batch)?;
-            let fate = batch.fate.clone();
-            shared.lock().written(batch, took);
+            let (fate, before) = shared.lock().written(batch, took);
             fate.settle(Ok(()));
+            before.tell_all();
         }
     }
 

@@ -4,9 +4,11 @@ use super::laws::{Laws, Production};
 use super::rows::{Node, Rows};
 use super::table::Eye;
 use crate::books::BookRows;
+use almoner_domain::account::Account;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::{Fault, FaultKind};
+use almoner_domain::hold::Hold;
 use almoner_domain::id::{AllocationId, LeaseId, NodeId};
 use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::lease::{Incarnation, Lease, LeaseState};
@@ -117,6 +119,16 @@ impl Core {
     /// All leases of all realms, whatever became of them.
     pub fn leases(&self) -> impl Iterator<Item = (Realm, &Lease)> {
         self.rows.leases.all()
+    }
+
+    /// All accounts of all realms.
+    pub fn accounts(&self) -> impl Iterator<Item = (Realm, &Account)> {
+        self.rows.accounts.all()
+    }
+
+    /// All holds of all realms that stand in the ledger, or stood.
+    pub fn holds(&self) -> impl Iterator<Item = (Realm, &Hold)> {
+        self.rows.holds.all()
     }
 
     /// The lines of the ledger from the given one on, in the order in which they were written.

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::table::Eye;
 use super::windows::{Subject, Whom};
-use almoner_domain::account::Account;
+use almoner_domain::account::{Account, Pocket};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::decision::Level;
 use almoner_domain::fault::Fault;
@@ -161,7 +161,8 @@ fn level(account: &Account) -> Level {
 
 fn standing_line(account: &Account, level: Level, resets_at: Option<Timestamp>) -> StandingLine {
     let (feature, window) = (account.feature, account.window);
-    StandingLine { feature, account: account.id, level, granted: account.balance.granted(), window, resets_at }
+    let (granted, free) = (account.balance.granted(), account.balance.get(Pocket::Free));
+    StandingLine { feature, account: account.id, level, granted, free, window, resets_at }
 }
 
 fn rights<'e>(roots: impl Iterator<Item = &'e Entitlement>) -> Vec<(FeatureId, Option<StaticValue>)> {
