@@ -7,6 +7,7 @@ mod cli;
 pub mod config;
 mod data_dir;
 mod http;
+mod open_files;
 mod os_entropy;
 mod serve;
 mod shutdown;

@@ -3,7 +3,7 @@
 use crate::config::{Role, Settings};
 use crate::http::{self, Shared};
 use crate::shutdown::StopSignals;
-use crate::{DataDir, wiring};
+use crate::{DataDir, open_files, wiring};
 use anyhow::{Context, bail};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ const LAST_WRITE: Duration = Duration::from_millis(50);
 /// Serves until told to stop. `announce` hears the address once requests are answered.
 pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
+    open_files::permit_all();
     let dir = DataDir::open(&settings.node.data_dir)?;
     let wanted = settings.node.listen.0;
     // Before anything else: a port in use must not cost a new life of the gate.

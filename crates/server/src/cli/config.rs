@@ -1,7 +1,6 @@
 //! `almoner config`: what holds, what could hold, and whether it can.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
+use super::out;
 use super::{Common, Done, Loaded, table};
 use crate::config::{reference, settings};
 use clap::{Args, Subcommand};
@@ -26,9 +25,9 @@ enum Act {
 
 pub(super) fn run(common: &Common, args: &ConfigArgs) -> Done {
     match args.act {
-        Act::Reference => print!("{}", reference()),
-        Act::Show => print!("{}", show(&common.load(&[])?)),
-        Act::Check => print!("{}", check(&common.load(&[])?)),
+        Act::Reference => out::text(&reference()),
+        Act::Show => out::text(&show(&common.load(&[])?)),
+        Act::Check => out::text(&check(&common.load(&[])?)),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `almoner keys`: who may call.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
+use super::out;
+use super::out::say;
 use super::tenant::TenantArgs;
 use super::{Common, Done, table};
 use crate::wiring;
@@ -87,7 +87,7 @@ pub(super) fn run(common: &Common, args: KeysArgs) -> Done {
             Act::List { tenant, output } => list(&tenant.caller(&app).await?, &app, output).await?,
             Act::Revoke { tenant, id } => {
                 keys::revoke(&tenant.caller(&app).await?, &app, id).await?;
-                println!("Revoked {id}.");
+                say!("Revoked {id}.");
             }
             Act::Rotate { tenant, id, output } => {
                 show(keys::rotate(&tenant.caller(&app).await?, &app, id).await?, Some(id), output);
@@ -100,7 +100,7 @@ pub(super) fn run(common: &Common, args: KeysArgs) -> Done {
 async fn list(caller: &Caller, app: &App, output: Output) -> anyhow::Result<()> {
     let keys = keys::list(caller, app).await?;
     if output.json {
-        println!("{:#}", Value::Array(keys.iter().map(object).collect()));
+        say!("{:#}", Value::Array(keys.iter().map(object).collect()));
         return Ok(());
     }
     let state = |key: &ApiKey| key.revoked_at.map_or("valid".to_owned(), |at| format!("revoked {at}"));
@@ -109,7 +109,7 @@ async fn list(caller: &Caller, app: &App, output: Output) -> anyhow::Result<()> 
         [key.id.to_string(), kind, name, key.hint.clone(), key.created_at.to_string(), state(key)]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    print!("{}", table::render(["id", "kind", "name", "begins", "created", "state"], &rows));
+    out::text(&table::render(["id", "kind", "name", "begins", "created", "state"], &rows));
     Ok(())
 }
 
@@ -133,12 +133,12 @@ fn show(issued: Issued, replaces: Option<KeyId>, output: Output) {
         if let Some(old) = replaces {
             whole["replaces"] = old.to_string().into();
         }
-        println!("{whole:#}");
+        say!("{whole:#}");
         return;
     }
-    println!("{plain}");
-    println!("This is {}; it cannot be shown again.", key.id);
+    say!("{plain}");
+    say!("This is {}; it cannot be shown again.", key.id);
     if let Some(old) = replaces {
-        println!("When nobody uses the old one any more: almoner keys revoke {old} with the same --tenant.");
+        say!("When nobody uses the old one any more: almoner keys revoke {old} with the same --tenant.");
     }
 }

@@ -1,7 +1,6 @@
 //! `almoner leases`: the one thing about leases that a person has to decide.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
+use super::out::say;
 use super::tenant::TenantArgs;
 use super::{Common, Done};
 use crate::wiring;
@@ -37,7 +36,7 @@ pub(super) fn run(common: &Common, args: LeasesArgs) -> Done {
         let app = wiring::app(store.clone());
         let caller = tenant.caller(&app).await?;
         leases::forfeit(&caller, &store, id).await?;
-        println!("Forfeited {id}: its units count as used.");
+        say!("Forfeited {id}: its units count as used.");
         Ok(ExitCode::SUCCESS)
     })
 }

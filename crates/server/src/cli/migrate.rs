@@ -1,7 +1,6 @@
 //! `almoner migrate`.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
+use super::out::say;
 use super::{Common, Done};
 use crate::wiring;
 use anyhow::Context;
@@ -22,15 +21,15 @@ pub(super) fn run(common: &Common, args: &MigrateArgs) -> Done {
         let store = wiring::connect(settings).await?;
         let pending = store.pending_migrations().await.context("cannot read the database's schema")?;
         if pending.is_empty() {
-            println!("The schema is up to date.");
+            say!("The schema is up to date.");
             return Ok(ExitCode::SUCCESS);
         }
         if args.check {
-            pending.iter().for_each(|name| println!("missing {name}"));
+            pending.iter().for_each(|name| say!("missing {name}"));
             return Ok(ExitCode::FAILURE);
         }
         store.migrate().await.context("cannot bring the schema up to date")?;
-        pending.iter().for_each(|name| println!("applied {name}"));
+        pending.iter().for_each(|name| say!("applied {name}"));
         Ok(ExitCode::SUCCESS)
     })
 }

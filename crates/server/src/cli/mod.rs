@@ -7,6 +7,7 @@ mod keys;
 mod leases;
 mod load;
 mod migrate;
+mod out;
 mod schema;
 mod seed;
 mod serve;

@@ -1,8 +1,7 @@
 //! `almoner schema`.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
 use super::Done;
+use super::out::say;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
@@ -21,7 +20,7 @@ enum Door {
 
 pub(super) fn run(args: &SchemaArgs) -> Done {
     match args.door {
-        Door::Openapi => println!("{}", almoner_gate::openapi().trim_end()),
+        Door::Openapi => say!("{}", almoner_gate::openapi().trim_end()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `almoner seed`: an example to try things on.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
+use super::out;
+use super::out::say;
 use super::{Common, Done, table};
 use crate::wiring;
 use almoner_app::image_shop::{self, Seeded, Shop};
@@ -50,9 +50,9 @@ pub(super) fn run(common: &Common, args: &SeedArgs) -> Done {
         }
     })?;
     if json {
-        println!("{:#}", object(seeded));
+        say!("{:#}", object(seeded));
     } else {
-        print!("{}", text(seeded));
+        out::text(&text(seeded));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,8 @@
 //! `almoner serve`.
 
-#![expect(clippy::print_stdout, reason = "the line that says where it listens is what callers wait for")]
-
+use super::out::say;
 use super::{Common, Done};
 use clap::Args;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// Arguments of `serve`.
@@ -32,12 +30,7 @@ pub(super) fn run(common: &Common, args: &ServeArgs) -> Done {
         ("database.migrate", args.no_migrate.then(|| "false".to_owned())),
     ])?;
     loaded.run(async |settings| {
-        crate::serve::run(settings, |address| {
-            println!("almoner is listening on http://{address}");
-            // Behind a pipe the line would wait for more.
-            let _ = std::io::stdout().flush();
-        })
-        .await
+        crate::serve::run(settings, |address| say!("almoner is listening on http://{address}")).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,6 @@
 //! How the story is written down: plain text, and colour only where somebody looks.
 
-#![expect(clippy::print_stdout, reason = "the story is told on standard output")]
-
+use crate::cli::out::say;
 use std::io::IsTerminal;
 
 /// Columns inside of the card's frame.
@@ -18,37 +17,37 @@ impl Pen {
     }
 
     pub(super) fn line(&self, text: &str) {
-        println!("{text}");
+        say!("{text}");
     }
 
     pub(super) fn chapter(&self, number: u8, title: &str) {
-        println!("\n{}", self.painted("1", &format!("{number}. {title}")));
+        say!("\n{}", self.painted("1", &format!("{number}. {title}")));
     }
 
     /// A fact with its name, indented.
     pub(super) fn fact(&self, name: &str, text: &str) {
-        println!("   {name:<14}  {text}");
+        say!("   {name:<14}  {text}");
     }
 
     /// One decision among many.
     pub(super) fn decision(&self, number: usize, worker: u16, allowed: bool, said: &str) {
         let word = if allowed { self.painted("32", "allow") } else { self.painted("31", "deny ") };
-        println!("   {number:>4}  worker {worker:>3}  {word}  {said}");
+        say!("   {number:>4}  worker {worker:>3}  {word}  {said}");
     }
 
     /// A frame around rows; an empty row is a rule.
     pub(super) fn card(&self, rows: &[String]) {
         let rule = "─".repeat(CARD_WIDTH + 2);
-        println!("   ┌{rule}┐");
+        say!("   ┌{rule}┐");
         for row in rows {
             if row.is_empty() {
-                println!("   ├{rule}┤");
+                say!("   ├{rule}┤");
             } else {
                 let gap = " ".repeat(CARD_WIDTH.saturating_sub(row.chars().count()));
-                println!("   │ {row}{gap} │");
+                say!("   │ {row}{gap} │");
             }
         }
-        println!("   └{rule}┘");
+        say!("   └{rule}┘");
     }
 
     fn painted(&self, code: &str, text: &str) -> String {

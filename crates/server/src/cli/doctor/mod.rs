@@ -1,12 +1,12 @@
 //! `almoner doctor`: is everything in order, and what to do where it is not.
 
-#![expect(clippy::print_stdout, reason = "its answer")]
-
 mod database;
 mod folder;
 mod remote;
 
 use super::{Common, Done, table};
+use crate::cli::out;
+use crate::cli::out::say;
 use crate::config::Settings;
 use clap::Args;
 use serde_json::json;
@@ -84,10 +84,10 @@ pub(super) fn run(common: &Common, args: &DoctorArgs) -> Done {
     let sound = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
     if args.json {
         let one = |f: &Finding| json!({ "check": f.check, "verdict": f.verdict.as_str(), "detail": f.detail });
-        println!("{:#}", json!({ "ok": sound, "checks": findings.iter().map(one).collect::<Vec<_>>() }));
+        say!("{:#}", json!({ "ok": sound, "checks": findings.iter().map(one).collect::<Vec<_>>() }));
     } else {
         let row = |f: &Finding| [f.verdict.as_str().to_owned(), f.check.to_owned(), f.detail.clone()];
-        print!("{}", table::render(["", "check", "finding"], &findings.iter().map(row).collect::<Vec<_>>()));
+        out::text(&table::render(["", "check", "finding"], &findings.iter().map(row).collect::<Vec<_>>()));
     }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

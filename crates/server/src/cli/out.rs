@@ -1,0 +1,32 @@
+//! What commands answer, on standard output.
+
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write};
+
+/// Writes a whole text.
+pub(super) fn text(text: &str) {
+    write(format_args!("{text}"));
+}
+
+/// Writes and flushes: behind a pipe a line would wait for more. A reader that has seen enough, as `head` has, is no
+/// error; a full disk is one, and half an answer must not pass for a whole one.
+pub(super) fn write(text: Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    match out.write_fmt(text).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            tracing::error!(%error, "cannot write to standard output");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// Writes a line.
+macro_rules! say {
+    ($($said:tt)*) => {
+        $crate::cli::out::write(format_args!("{}\n", format_args!($($said)*)))
+    };
+}
+
+pub(super) use say;
