@@ -30,6 +30,15 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct Lost(pub String);
 
+/// What came before an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Setbacks {
+    /// Times that the connection broke.
+    pub broken: usize,
+    /// Times that the gate said that it cannot know now.
+    pub could_not_know: usize,
+}
+
 /// A request that need not be well-formed.
 #[derive(Debug, Clone)]
 pub struct Raw {
@@ -117,14 +126,17 @@ impl Client {
     }
 
     /// Asks until there is an answer, as a client does that has an idempotency key or asks for what can be repeated. Also
-    /// says how many times the connection broke.
-    pub async fn insist(&self, path: &str, body: &Value) -> (Reply, usize) {
-        let mut broken = 0;
+    /// says what came in between.
+    pub async fn insist(&self, path: &str, body: &Value) -> (Reply, Setbacks) {
+        let mut setbacks = Setbacks::default();
         loop {
             match self.try_post(path, body).await {
-                Ok(reply) if reply.could_not_know() => let_run(ASK_AGAIN).await,
-                Ok(reply) => return (reply, broken),
-                Err(_) => broken += 1,
+                Ok(reply) if reply.could_not_know() => {
+                    setbacks.could_not_know += 1;
+                    let_run(ASK_AGAIN).await;
+                }
+                Ok(reply) => return (reply, setbacks),
+                Err(_) => setbacks.broken += 1,
             }
         }
     }

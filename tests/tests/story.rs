@@ -165,7 +165,7 @@ async fn a_card_past_its_window_denies_at_once_and_what_is_left_returns(database
     .await;
     assert_eq!([GENERATE, DESCRIBE, UPLOAD].map(|f| month.remaining(f)), [997, 2_000, 500]);
     let statement = client.statement(id).await;
-    assert_eq!((statement.state(), statement.returned(GENERATE), statement.line(GENERATE).used), ("expired", 7, 3));
+    assert_eq!((statement.state(), statement.line(GENERATE).used, statement.line(GENERATE).free), ("expired", 3, 0));
     assert_eq!(client.close(id).await.0["returned"], statement.0["returned"], "closing it afterwards returns nothing more");
     assert_eq!(client.month_of_user("acme-shop", "ada").await.remaining(GENERATE), 997);
     server.end().await;

@@ -9,7 +9,7 @@ mod record;
 mod worker;
 
 pub use card::{Card, Tab};
-pub use record::{Answered, Record, Unresolved};
+pub use record::{Answered, Counts, Record, Unresolved};
 pub use worker::{Nerve, Worker};
 
 use std::ops::RangeInclusive;

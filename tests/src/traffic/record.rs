@@ -2,6 +2,7 @@
 
 use super::card::{Card, Tab};
 use super::{CUSTOMERS, WARES};
+use crate::client::Setbacks;
 use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,29 @@ pub struct Record {
     answers: AtomicUsize,
     denials: AtomicUsize,
     broken: AtomicUsize,
+    could_not_know: AtomicUsize,
+}
+
+/// How much there was.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// Answers.
+    pub answers: usize,
+    /// Denials among them.
+    pub denials: usize,
+    /// Connections that broke.
+    pub broken: usize,
+    /// Times that the gate could not know.
+    pub could_not_know: usize,
+    /// Cards.
+    pub cards: usize,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { answers, denials, broken, could_not_know, cards } = self;
+        write!(f, "{answers} answers, {denials} denials, {broken} broken connections, {could_not_know} times unavailable, {cards} cards")
+    }
 }
 
 impl Default for Record {
@@ -56,6 +80,7 @@ impl Default for Record {
             answers: AtomicUsize::new(0),
             denials: AtomicUsize::new(0),
             broken: AtomicUsize::new(0),
+            could_not_know: AtomicUsize::new(0),
         }
     }
 }
@@ -109,15 +134,22 @@ impl Record {
         self.denials.fetch_add(usize::from(denied), Ordering::Relaxed);
     }
 
-    /// Counts connections that broke.
-    pub fn count_broken(&self, times: usize) {
-        self.broken.fetch_add(times, Ordering::Relaxed);
+    /// Counts what came before an answer.
+    pub fn count_setbacks(&self, setbacks: Setbacks) {
+        self.broken.fetch_add(setbacks.broken, Ordering::Relaxed);
+        self.could_not_know.fetch_add(setbacks.could_not_know, Ordering::Relaxed);
     }
 
-    /// Answers, denials among them, and connections that broke.
-    pub fn counts(&self) -> (usize, usize, usize) {
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
         let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-        (read(&self.answers), read(&self.denials), read(&self.broken))
+        Counts {
+            answers: read(&self.answers),
+            denials: read(&self.denials),
+            broken: read(&self.broken),
+            could_not_know: read(&self.could_not_know),
+            cards: self.cards_count(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{CUSTOMERS, WARES};
 use crate::answer::{Decision, Statement};
 use crate::call::{Call, Carve};
 use crate::chance::{amount, percent};
-use crate::client::{Client, Reply};
+use crate::client::{Client, Reply, Setbacks};
 use almoner_testkit::Dice;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -250,8 +250,8 @@ impl Worker {
 
     async fn close(&mut self) {
         let Some(card) = self.some_card() else { return };
-        let (reply, broken) = self.client.insist(&format!("/v1/allocations/{}/close", card.id), &json!({})).await;
-        self.note_broken(broken);
+        let (reply, setbacks) = self.client.insist(&format!("/v1/allocations/{}/close", card.id), &json!({})).await;
+        self.note(setbacks);
         assert_eq!(reply.status, 200, "{}", reply.text());
         self.record.count(false);
         card.note_closed(&reply.json()["returned"]);
@@ -270,20 +270,21 @@ impl Worker {
     }
 
     async fn send_unless(&mut self, path: &str, body: &Value, keyed: bool, gives_up: bool) -> Option<Reply> {
-        let reply = if self.nerve == Nerve::Calm {
-            self.client.post(path, body).await
-        } else if gives_up {
+        let reply = if gives_up && self.nerve == Nerve::Stormy {
             match self.client.try_post(path, body).await {
-                Ok(reply) if reply.could_not_know() => return None,
-                Ok(reply) => reply,
+                Ok(reply) if !reply.could_not_know() => reply,
+                Ok(_) => {
+                    self.note(Setbacks { broken: 0, could_not_know: 1 });
+                    return None;
+                }
                 Err(_) => {
-                    self.note_broken(1);
+                    self.note(Setbacks { broken: 1, could_not_know: 0 });
                     return None;
                 }
             }
         } else {
-            let (reply, broken) = self.client.insist(path, body).await;
-            self.note_broken(broken);
+            let (reply, setbacks) = self.client.insist(path, body).await;
+            self.note(setbacks);
             reply
         };
         if keyed && reply.status < 300 {
@@ -293,8 +294,8 @@ impl Worker {
         Some(reply)
     }
 
-    fn note_broken(&self, times: usize) {
-        assert!(times == 0 || self.nerve == Nerve::Stormy, "a connection broke in calm weather");
-        self.record.count_broken(times);
+    fn note(&self, setbacks: Setbacks) {
+        assert!(setbacks.broken == 0 || self.nerve == Nerve::Stormy, "a connection broke in calm weather");
+        self.record.count_setbacks(setbacks);
     }
 }

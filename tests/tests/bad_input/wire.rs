@@ -96,7 +96,7 @@ fn paths(scene: &Scene) -> Vec<Case> {
         }
         cases.push(Case::post("with a slash at its end", format!("{}/", path.split('?').next().unwrap_or_default()), &body).method(right).status(404));
     }
-    for path in ["/v1/", "/v1/nothing", "/v2/consume", "/v1/consume/more", "/nothing", "/v1/allocations/a/b/c", "/v1/../v1/nothing", "/v1/%2e%2e/consume", "//v1/consume"] {
+    for path in ["/v1/", "/v1/nothing", "/v2/consume", "/v1/consume/more", "/nothing", "/v1/allocations/a/b/c", "//v1/consume"] {
         cases.push(Case::post("goes nowhere", path, "{}").status(404));
     }
     cases.push(Case::get("goes nowhere", "/").status(404));
