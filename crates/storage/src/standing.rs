@@ -4,6 +4,7 @@ use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
 use crate::{account, allocation, session, user};
+use almoner_domain::account::Pocket;
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::decision::Level;
@@ -51,6 +52,7 @@ async fn allocation_lines(tx: &Tx, allocation: &Allocation) -> Result<Vec<Standi
             account: line.account,
             level: Level::Allocation,
             granted: account.balance.granted(),
+            free: account.balance.get(Pocket::Free),
             window: account.window,
             // An allocation does not renew.
             resets_at: None,
@@ -99,6 +101,7 @@ fn subject_lines(subject: &Subject) -> Vec<StandingLine> {
         account: account.id,
         level: if account.principals.user.is_some() { Level::User } else { Level::Customer },
         granted: account.balance.granted(),
+        free: account.balance.get(Pocket::Free),
         window: account.window,
         resets_at: account.window.end,
     };

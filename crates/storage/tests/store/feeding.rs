@@ -3,7 +3,7 @@
 use crate::support::{BOTH, Shop, external, id, mark, name};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::agent::Agent;
-use almoner_domain::id::Id;
+use almoner_domain::id::{AllocationId, Id};
 use almoner_domain::key::{ApiKey, KeyHash, KeyKind, generate, hint};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{LeaseBatch, Ledger, Lookup, Source, Store};
@@ -34,6 +34,21 @@ async fn a_change_is_told_once_and_in_order() {
     }
 }
 
+/// Reads the feed by position alone, never back, until it has seen so many allocations.
+async fn follow(shop: Arc<Shop>, start: i64, total: usize) -> BTreeSet<AllocationId> {
+    let (mut position, mut seen) = (start, BTreeSet::new());
+    while seen.len() < total {
+        for (at, _, change) in shop.store.changes(Some(position), 7).await.unwrap() {
+            assert!(at > position, "positions rise");
+            position = at;
+            if let Change::Allocation(id) = change {
+                seen.insert(id);
+            }
+        }
+    }
+    seen
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_follows_by_position_misses_nothing_that_commits_at_the_same_time() {
     for on in BOTH {
@@ -47,22 +62,7 @@ async fn who_follows_by_position_misses_nothing_that_commits_at_the_same_time() 
             let shop = Arc::clone(&shop);
             tasks.push(async move { shop.store.end(shop.realm, allocation, AllocationState::Closed).await.unwrap() });
         }
-        let follower = {
-            let (shop, total) = (Arc::clone(&shop), expected.len());
-            tokio::spawn(async move {
-                let (mut position, mut seen) = (start, BTreeSet::new());
-                while seen.len() < total {
-                    for (at, _, change) in shop.store.changes(Some(position), 7).await.unwrap() {
-                        assert!(at > position, "positions rise");
-                        position = at;
-                        if let Change::Allocation(id) = change {
-                            seen.insert(id);
-                        }
-                    }
-                }
-                seen
-            })
-        };
+        let follower = tokio::spawn(follow(Arc::clone(&shop), start, expected.len()));
         let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
         for task in tasks {
             task.await.unwrap();

@@ -14,4 +14,3 @@ mod sweeping;
 mod racing;
 mod feeding;
 mod catalogue;
-mod speed;

@@ -3,12 +3,13 @@
 use crate::support::{BOTH, GENERATE, On, QUOTA, Shop, id, mark, raise, report, reports, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
-use almoner_domain::id::AllocationId;
+use almoner_domain::id::{AccountId, AllocationId, LeaseId};
 use almoner_domain::ledger::CarveRefusal;
-use almoner_domain::lease::{LeaseReply, Wish};
+use almoner_domain::lease::{Incarnation, LeaseReply, Wish};
 use almoner_domain::ports::{CarveAnswer, LeaseBatch, Ledger, Lookup, Source};
 use almoner_storage::StoreOptions;
 use almoner_testkit::Dice;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ async fn one_key_that_comes_32_times_at_once_carves_once() {
             shop.store.carve(shop.realm, &request).await.unwrap()
         };
         let tasks: Vec<_> = (0..32).map(|_| tokio::spawn(carve(Arc::clone(&shop)))).collect();
-        let mut ids = std::collections::BTreeSet::new();
+        let mut ids = BTreeSet::new();
         let mut carved = 0;
         for task in tasks {
             match task.await.unwrap() {
@@ -92,57 +93,59 @@ async fn the_same_decisions_from_two_gates_at_once_are_charged_once() {
     }
 }
 
-/// Everything that takes locks, at once, on one small tree: carves and ends at every depth, flushes of several gates over several
-/// accounts in any order, recalls, sweeps and questions. A circle of waiters would show as a fault after the retries, or as a
-/// test that does not end.
-async fn riot(shop: Arc<Shop>, tree: Arc<Vec<AllocationId>>, seed: u64) {
-    let mut dice = Dice::new(seed);
-    let gate = shop.gate(u128::from(100 + seed)).await;
-    let mut leases = std::collections::BTreeMap::new();
-    for _ in 0..25 {
-        match dice.below(6) {
-            0 => {
-                let parent = *dice.pick(&tree).unwrap();
-                let carved = shop.store.carve(shop.realm, &shop.request(Source::Allocation(parent), 3)).await.unwrap();
-                if let CarveAnswer::Carved(statement) = carved
-                    && dice.chance(700)
-                {
-                    shop.store.end(shop.realm, statement.allocation.id, AllocationState::Closed).await.unwrap();
+/// One of many who do everything that takes locks, at once, on one small tree: carves and ends at every depth, flushes of several
+/// gates over several accounts in any order, recalls, sweeps and questions. A circle of waiters would show as a fault after
+/// the retries, or as a test that does not end.
+struct Rioter {
+    shop: Arc<Shop>,
+    tree: Arc<Vec<AllocationId>>,
+    dice: Dice,
+    gate: Incarnation,
+    leases: BTreeMap<AccountId, (LeaseId, u64)>,
+}
+
+impl Rioter {
+    async fn run(mut self) {
+        for _ in 0..25 {
+            match self.dice.below(6) {
+                0 => self.carve_and_end().await,
+                1 => drop(self.shop.store.sweep(50).await.unwrap()),
+                2 => drop(self.shop.statement(self.any()).await),
+                3 if self.dice.chance(100) => {
+                    let ended = self.shop.store.end(self.shop.realm, self.any(), AllocationState::Revoked).await;
+                    ended.unwrap();
                 }
+                _ => self.flush().await,
             }
-            1 => {
-                shop.store.sweep(50).await.unwrap();
+        }
+    }
+
+    fn any(&mut self) -> AllocationId {
+        *self.dice.pick(&self.tree).unwrap()
+    }
+
+    async fn carve_and_end(&mut self) {
+        let request = self.shop.request(Source::Allocation(self.any()), 3);
+        let carved = self.shop.store.carve(self.shop.realm, &request).await.unwrap();
+        if matches!(carved, CarveAnswer::Carved(_)) && self.dice.chance(700) {
+            self.shop.store.end(self.shop.realm, request.id, AllocationState::Closed).await.unwrap();
+        }
+    }
+
+    async fn flush(&mut self) {
+        let mut batch = LeaseBatch::default();
+        for _ in 0..self.dice.between(1, 6) {
+            let account = self.shop.statement(self.any()).await.lines[0].account;
+            if batch.reports.iter().all(|report| report.account != account) {
+                let (lease, seq) = *self.leases.entry(account).or_insert_with(|| (self.shop.new_id(), 0));
+                let need = i64::try_from(self.dice.between(1, 4)).unwrap();
+                batch.reports.push(raise(lease, account, seq + 1, 0, need));
             }
-            2 => {
-                shop.store.statement(shop.realm, *dice.pick(&tree).unwrap()).await.unwrap();
-            }
-            3 if dice.chance(100) => {
-                shop.store.end(shop.realm, *dice.pick(&tree).unwrap(), AllocationState::Revoked).await.unwrap();
-            }
-            _ => {
-                let mut batch = LeaseBatch::default();
-                for _ in 0..dice.between(1, 6) {
-                    let allocation = shop.statement(*dice.pick(&tree).unwrap()).await;
-                    let account = allocation.lines[0].account;
-                    if batch.reports.iter().any(|report| report.account == account) {
-                        continue;
-                    }
-                    let (lease, seq, n) = leases.get(&account).copied().unwrap_or((shop.new_id(), 0, 0));
-                    let used = dice.between(0, n);
-                    let _ = used;
-                    batch.reports.push(raise(lease, account, seq + 1, 0, i64::try_from(dice.between(1, 4)).unwrap()));
-                    leases.insert(account, (lease, seq, n));
-                }
-                let replies = shop.settle(gate, &batch).await;
-                for (report, reply) in batch.reports.iter().zip(replies) {
-                    match reply {
-                        LeaseReply::Applied { n, .. } => {
-                            leases.insert(report.account, (report.lease, report.seq, n.get() as u64));
-                        }
-                        other => panic!("{other:?}"),
-                    }
-                }
-            }
+        }
+        let replies = self.shop.settle(self.gate, &batch).await;
+        for (report, reply) in batch.reports.iter().zip(replies) {
+            assert!(matches!(reply, LeaseReply::Applied { .. }), "{reply:?}");
+            self.leases.insert(report.account, (report.lease, report.seq));
         }
     }
 }
@@ -164,7 +167,12 @@ async fn nobody_waits_in_a_circle() {
             On::Sqlite => 8,
             On::Postgres => 32,
         };
-        let tasks: Vec<_> = (0..crowd).map(|seed| tokio::spawn(riot(Arc::clone(&shop), Arc::clone(&tree), seed))).collect();
+        let mut tasks = Vec::new();
+        for seed in 0..crowd {
+            let gate = shop.gate(u128::from(100 + seed)).await;
+            let (shop, tree) = (Arc::clone(&shop), Arc::clone(&tree));
+            tasks.push(tokio::spawn(Rioter { shop, tree, dice: Dice::new(seed), gate, leases: BTreeMap::new() }.run()));
+        }
         for task in tasks {
             tokio::time::timeout(Duration::from_secs(120), task).await.expect("it must end").unwrap();
         }
@@ -238,9 +246,10 @@ async fn a_backend_that_is_killed_leaves_an_outcome_that_a_repetition_finds_out(
             let mut conn = PgConnection::connect(&url).await.unwrap();
             let sql = "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity \
                 WHERE datname = current_database() AND application_name = 'almoner' ORDER BY random() LIMIT 1) AS one";
+            let mut often = tokio::time::interval(Duration::from_millis(20));
             loop {
+                often.tick().await;
                 sqlx::query(sql).execute(&mut conn).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
     };
@@ -253,7 +262,6 @@ async fn a_backend_that_is_killed_leaves_an_outcome_that_a_repetition_finds_out(
                 Err(fault) => {
                     assert!(fault.is_passing(), "{fault:?}");
                     passing += 1;
-                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
         };
