@@ -28,7 +28,9 @@ impl MigrationTrait for Migration {
             .only("ended_at IS NULL")
             .create(manager)
             .await?;
-        index::within("subscriptions_customer", "subscriptions", &["customer_id", "started_at"]).create(manager).await?;
+        index::within("subscriptions_customer", "subscriptions", &["customer_id", "started_at"])
+            .create(manager)
+            .await?;
 
         realm::table("entitlements", &["id"])
             .col(column::id("id"))

@@ -38,7 +38,10 @@ impl MigrationTrait for Migration {
             .create(manager)
             .await?;
         // The hash covers realm, principal and key: one row for each key of each caller.
-        index::unique("allocations_key", "allocations", &["key_hash"]).only("key_hash IS NOT NULL").create(manager).await?;
+        index::unique("allocations_key", "allocations", &["key_hash"])
+            .only("key_hash IS NOT NULL")
+            .create(manager)
+            .await?;
         index::within("allocations_parent", "allocations", &["parent_id"])
             .only("parent_id IS NOT NULL")
             .create(manager)

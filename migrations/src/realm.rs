@@ -122,7 +122,9 @@ async fn fence(manager: &SchemaManager<'_>, table: &str, row_realm: &str) -> Res
         // Without FORCE the owner of the table, who is usually who connects, would see every row.
         format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
         format!("CREATE POLICY realm ON {table} USING ({mine}) WITH CHECK ({mine})"),
-        format!("CREATE POLICY installation ON {table} FOR SELECT USING (current_setting('{REALM_SETTING}', true) = '*')"),
+        format!(
+            "CREATE POLICY installation ON {table} FOR SELECT USING (current_setting('{REALM_SETTING}', true) = '*')"
+        ),
     ] {
         manager.get_connection().execute_unprepared(&sql).await?;
     }

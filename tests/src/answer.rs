@@ -94,7 +94,10 @@ impl Line {
         };
         let Self { granted, free, carved, leased, held, used, lapsed } = read;
         assert_eq!(granted, free + carved + leased + held + used + lapsed, "the equation does not hold: {line}");
-        assert!([granted, free, carved, leased, held, used, lapsed].iter().all(|part| *part >= 0), "below zero: {line}");
+        assert!(
+            [granted, free, carved, leased, held, used, lapsed].iter().all(|part| *part >= 0),
+            "below zero: {line}"
+        );
         read
     }
 }

@@ -79,7 +79,8 @@ impl Client {
     /// Sends a request as it is, once the server is up, and tries once.
     pub async fn raw(&self, raw: Raw) -> Result<Reply, Lost> {
         let lost = |why: &dyn std::fmt::Debug| Lost(format!("{why:?}"));
-        let up = within("a server that is up", self.address.clone().wait_for(Option::is_some)).await.map(|at| at.clone());
+        let up =
+            within("a server that is up", self.address.clone().wait_for(Option::is_some)).await.map(|at| at.clone());
         let address = up.map_err(|why| lost(&why))?.unwrap_or_default();
         let mut request = self.http.request(raw.method, format!("{address}{}", raw.path));
         for (name, value) in raw.headers {
@@ -218,7 +219,8 @@ impl Reply {
     /// # Panics
     /// Panics when it is something else.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{}: no JSON ({why}): {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|why| panic!("{}: no JSON ({why}): {}", self.status, self.text()))
     }
 
     /// The body as a decision, which is always a 200.

@@ -18,11 +18,11 @@ pub mod shop;
 pub mod traffic;
 pub mod wait;
 
+pub use almoner_testkit::Dice;
 pub use answer::{Decision, Line, Month, Statement};
 pub use call::{Call, Carve};
 pub use client::{Client, Reply};
 pub use database::Database;
-pub use almoner_testkit::Dice;
 pub use server::Server;
 pub use shop::Shop;
 pub use wait::{eventually, let_run};

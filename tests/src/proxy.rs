@@ -78,7 +78,9 @@ async fn accept(listener: TcpListener, target: String, state: Arc<watch::Sender<
         }
         let Ok(far) = TcpStream::connect(&target).await else { continue };
         let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
-        tokio::spawn(carry(near_read, far_write, state.subscribe(), |cable| matches!(cable, Cable::Whole | Cable::Deaf)));
+        tokio::spawn(carry(near_read, far_write, state.subscribe(), |cable| {
+            matches!(cable, Cable::Whole | Cable::Deaf)
+        }));
         tokio::spawn(carry(far_read, near_write, state.subscribe(), |cable| cable == Cable::Whole));
     }
 }

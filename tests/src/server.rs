@@ -10,7 +10,7 @@ use crate::wait::{eventually, within};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
@@ -103,7 +103,8 @@ impl Server {
     /// Panics when one is running.
     pub fn launch(&mut self) {
         assert!(self.life.is_none(), "one process serves a folder");
-        let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log that can be written");
+        let log =
+            OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log that can be written");
         let mut command = self.almoner(&["serve", "--listen", "127.0.0.1:0"]);
         command.args(self.set_arguments());
         let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
@@ -228,7 +229,6 @@ impl Server {
     fn log_file(&self) -> PathBuf {
         self.folder.path().join("server.log")
     }
-
 }
 
 fn ended(process: &mut Child) -> Option<ExitStatus> {
@@ -237,11 +237,16 @@ fn ended(process: &mut Child) -> Option<ExitStatus> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if std::thread::panicking() && self.life.is_some() {
-            // What the test says is not enough to know why.
-            let tail = self.log_tail();
-            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("the end of the server's log:\n{tail}\n"));
-        }
         self.kill9();
+        if !std::thread::panicking() {
+            return;
+        }
+        // What the test says is not enough to know why.
+        let mut said = format!("the end of the server's log:\n{}\n", self.log_tail());
+        if std::env::var_os("ALMONER_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
+            said.push_str(&format!("kept: {}\n", self.folder.path().display()));
+        }
+        let _ = std::io::stderr().write_all(said.as_bytes());
     }
 }

@@ -59,7 +59,10 @@ async fn a_bad_operation_in_a_batch_fails_alone(database: Database) {
     let scene = Scene::set(database).await;
     let before = scene.views().await;
     for (operation, pointer) in calls::operations(&scene) {
-        let reply = scene.client.raw(Case::post("one operation", "/v1/batch", &format!("{{\"operations\":[{operation}]}}")).raw(&scene)).await;
+        let reply = scene
+            .client
+            .raw(Case::post("one operation", "/v1/batch", &format!("{{\"operations\":[{operation}]}}")).raw(&scene))
+            .await;
         let reply = reply.expect("an answer");
         assert_eq!(reply.status, 200, "{operation}: {}", reply.text());
         let problem = reply.json()["answers"][0].clone();

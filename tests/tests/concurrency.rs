@@ -3,7 +3,7 @@
 
 use almoner_storage::SqlStore;
 use almoner_tests::chance::seed;
-use almoner_tests::traffic::{Card, CUSTOMERS, Nerve, Record, WARES, Worker};
+use almoner_tests::traffic::{CUSTOMERS, Card, Nerve, Record, WARES, Worker};
 use almoner_tests::{Database, Dice, Server, books, let_run, on_each_database};
 use futures::future::try_join_all;
 use std::collections::HashMap;
@@ -99,7 +99,8 @@ fn tell(record: &Record, states: usize) {
     let parts = record.cards().iter().filter(|card| card.parent.is_some()).count();
     println!("{}, {parts} of them parts of others; {states} states looked at", record.counts());
     for (customer, name) in CUSTOMERS.iter().enumerate() {
-        let spent: Vec<_> = (0..WARES.len()).map(|at| (WARES[at].feature, record.spent_of_month(customer, at).0)).collect();
+        let spent: Vec<_> =
+            (0..WARES.len()).map(|at| (WARES[at].feature, record.spent_of_month(customer, at).0)).collect();
         println!("{name}: {spent:?}");
     }
 }

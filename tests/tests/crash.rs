@@ -38,9 +38,11 @@ const KILLS_DURING: usize = 5;
 async fn ten_of_many_pass_though_the_server_is_killed_five_times(database: Database) {
     let mut server = Server::start(database).await;
     let client = server.client();
-    let card = client.carve(&Carve::of_user("acme-shop", "ada", "ten-of-many").line(GENERATE, 10)).await.id().to_owned();
+    let card =
+        client.carve(&Carve::of_user("acme-shop", "ada", "ten-of-many").line(GENERATE, 10)).await.id().to_owned();
     let pace = Arc::new(Pace::default());
-    let attempts = (0..ATTEMPTERS).map(|number| tokio::spawn(attempt(client.clone(), card.clone(), number, pace.clone())));
+    let attempts =
+        (0..ATTEMPTERS).map(|number| tokio::spawn(attempt(client.clone(), card.clone(), number, pace.clone())));
     let attempts: Vec<_> = attempts.collect();
     for _ in 0..KILLS_DURING {
         // In the middle of the first answers of this life: others are on their way.
@@ -135,7 +137,11 @@ async fn hundreds_of_kills_lose_no_acknowledged_unit_and_find_none(database: Dat
     let resolved = record.resolve(&client).await;
     record.assert_remembered(&client, record.answered_since(0)).await;
     record.settle_up(&client).await;
-    say(&format!("{kills} kills in {:.1?}; {} keyed answers given again, {resolved} found out", watch.elapsed(), record.answered_count()));
+    say(&format!(
+        "{kills} kills in {:.1?}; {} keyed answers given again, {resolved} found out",
+        watch.elapsed(),
+        record.answered_count()
+    ));
     server.end().await;
 }
 
@@ -207,9 +213,11 @@ async fn in_fast_mode_a_kill_costs_a_chunk_at_most_and_never_pays_twice(database
     let client = server.client();
     let carve = Carve::of("acme-shop", "fast").line(TOKENS, FAST_CARD).durability("fast");
     let card = client.carve(&carve).await.id().to_owned();
-    let (spent, unknown, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (spent, unknown, stop) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let spenders = (0..8).map(|_| {
-        let (client, card, spent, unknown, stop) = (client.clone(), card.clone(), spent.clone(), unknown.clone(), stop.clone());
+        let (client, card, spent, unknown, stop) =
+            (client.clone(), card.clone(), spent.clone(), unknown.clone(), stop.clone());
         tokio::spawn(async move {
             while !stop.load(Ordering::Acquire) {
                 let call = Call::on(&card).uses(TOKENS, FAST_CALL);

@@ -28,7 +28,8 @@ fn event(id: &str) -> Value {
 async fn send(client: &Client, headers: &[(&str, &str)], body: &Value) -> Reply {
     let mut all = vec![client.authorization()];
     all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let raw = Raw { method: Method::POST, path: "/v1/events".to_owned(), headers: all, body: body.to_string().into_bytes() };
+    let raw =
+        Raw { method: Method::POST, path: "/v1/events".to_owned(), headers: all, body: body.to_string().into_bytes() };
     client.raw(raw).await.expect("an answer")
 }
 
@@ -67,7 +68,11 @@ async fn events_come_in_three_modes_and_are_counted_once(database: Database) {
     let client = server.client();
     assert_eq!(counted(&structured(&client, &event("a")).await), (1, 0));
     assert_eq!(counted(&binary(&client, &event("b")).await), (1, 0));
-    assert_eq!(counted(&batched(&client, &[event("c"), event("d"), event("c")]).await), (2, 1), "once within a batch as well");
+    assert_eq!(
+        counted(&batched(&client, &[event("c"), event("d"), event("c")]).await),
+        (2, 1),
+        "once within a batch as well"
+    );
     assert_eq!(counted(&batched(&client, &[]).await), (0, 0));
 
     // Known by source and id, in whatever mode and with whatever it says.
@@ -89,7 +94,9 @@ async fn events_come_in_three_modes_and_are_counted_once(database: Database) {
 async fn telling_of_usage_debits_nothing(database: Database) {
     let server = Server::start(database).await;
     let client = server.client();
-    let card = client.carve(&Carve::of_user("acme-shop", "ada", "told").line(GENERATE, 3).until(ahead(Duration::from_secs(600)))).await;
+    let card = client
+        .carve(&Carve::of_user("acme-shop", "ada", "told").line(GENERATE, 3).until(ahead(Duration::from_secs(600))))
+        .await;
     let before = (client.month("acme-shop").await, client.statement(card.id()).await);
     let mut on_card = event("card");
     on_card["data"]["allocation"] = card.id().into();

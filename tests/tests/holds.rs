@@ -122,7 +122,8 @@ async fn a_hold_lives_as_long_as_it_is_told_and_then_returns(database: Database)
     })
     .await;
     assert_eq!((line.used, line.free), (0, 15));
-    let (late, path) = (client.commit(brief.hold(), &[(DESCRIBE, 8)]).await, format!("/v1/holds/{}/extend", brief.hold()));
+    let (late, path) =
+        (client.commit(brief.hold(), &[(DESCRIBE, 8)]).await, format!("/v1/holds/{}/extend", brief.hold()));
     assert_eq!(late.status, 410, "{}", late.text());
     assert_eq!(client.post(&path, &json!({ "ttl_s": 60 })).await.status, 410);
     assert_eq!(client.release(brief.hold(), &json!({})).await.status, 410);
@@ -148,7 +149,10 @@ async fn a_hold_survives_the_process_that_gave_it(database: Database) {
     let again = client.commit(killed.hold(), &[(DESCRIBE, 1)]).await;
     assert_eq!((again.status, again.json()), (200, done.json()), "known over both restarts");
     assert_eq!(client.post(&format!("/v1/holds/{}/commit", stopped.hold()), &actual(&[])).await.status, 200);
-    eventually("the brief one returns", async || (client.statement(&card).await.line(DESCRIBE).held == 0).then_some(())).await;
+    eventually("the brief one returns", async || {
+        (client.statement(&card).await.line(DESCRIBE).held == 0).then_some(())
+    })
+    .await;
     assert_eq!(client.commit(brief.hold(), &[(DESCRIBE, 8)]).await.status, 410);
     let line = client.statement(&card).await.line(DESCRIBE);
     assert_eq!((line.used, line.free), (4, 16));

@@ -32,7 +32,11 @@ async fn keyed(client: &Client, card: &str) -> Vec<(String, Value, u16)> {
     vec![
         (path("/v1/consume"), both.key("consume").0, 200),
         (path("/v1/reserve"), Call::on(card).uses(GENERATE, 2).ttl_s(60).key("reserve").0, 200),
-        (format!("/v1/holds/{hold}/commit"), json!({ "uses": [{ "feature": GENERATE, "amount": 1 }], "idempotency_key": "commit" }), 200),
+        (
+            format!("/v1/holds/{hold}/commit"),
+            json!({ "uses": [{ "feature": GENERATE, "amount": 1 }], "idempotency_key": "commit" }),
+            200,
+        ),
         (format!("/v1/holds/{release}/release"), json!({ "idempotency_key": "release" }), 200),
         (path("/v1/allocations"), Carve::from(card, "part").line(GENERATE, 1).key("carve").0, 201),
         (path("/v1/allocations"), Carve::of("bolt-store", "whole").line(GENERATE, 10).key("carve-whole").0, 201),
@@ -82,7 +86,11 @@ async fn a_hundred_calls_at_once_with_one_key_are_one_debit(database: Database) 
     let card = card(&client, 20).await;
     let call = Call::on(&card).uses(GENERATE, 1).key("one");
     let carve = Carve::of("bolt-store", "one").line(GENERATE, 1).key("one-card");
-    for (path, body) in [("/v1/consume", &call.0), ("/v1/reserve", &Call::on(&card).uses(DESCRIBE, 1).key("one-hold").0), ("/v1/allocations", &carve.0)] {
+    for (path, body) in [
+        ("/v1/consume", &call.0),
+        ("/v1/reserve", &Call::on(&card).uses(DESCRIBE, 1).key("one-hold").0),
+        ("/v1/allocations", &carve.0),
+    ] {
         let replies = join_all((0..100).map(|_| client.post(path, body))).await;
         assert!(replies.iter().all(|reply| reply.body == replies[0].body), "{path}: different answers");
         let anew = replies.iter().filter(|reply| !reply.replayed()).count();
@@ -173,9 +181,15 @@ async fn the_order_of_members_is_no_other_body(database: Database) {
     let client = server.client();
     let card = card(&client, 20).await;
     let texts = [
-        format!(r#"{{"allocation":"{card}","uses":[{{"feature":"image.generate","amount":1}}],"dimensions":{{"tool":"a","model":"b"}},"idempotency_key":"k"}}"#),
-        format!(r#"{{ "idempotency_key": "k", "dimensions": {{ "model": "b", "tool": "a" }}, "uses": [ {{ "amount": "1", "feature": "image.generate" }} ], "allocation": "{card}" }}"#),
-        format!(r#"{{"allocation":"{card}","uses":[{{"feature":"image.generate","amount":1}}],"dimensions":{{"\u0074ool":"a","model":"b"}},"idempotency_key":"k","token":null}}"#),
+        format!(
+            r#"{{"allocation":"{card}","uses":[{{"feature":"image.generate","amount":1}}],"dimensions":{{"tool":"a","model":"b"}},"idempotency_key":"k"}}"#
+        ),
+        format!(
+            r#"{{ "idempotency_key": "k", "dimensions": {{ "model": "b", "tool": "a" }}, "uses": [ {{ "amount": "1", "feature": "image.generate" }} ], "allocation": "{card}" }}"#
+        ),
+        format!(
+            r#"{{"allocation":"{card}","uses":[{{"feature":"image.generate","amount":1}}],"dimensions":{{"\u0074ool":"a","model":"b"}},"idempotency_key":"k","token":null}}"#
+        ),
     ];
     let mut replies = Vec::new();
     for text in &texts {

@@ -113,7 +113,8 @@ fn batch(owned: &Owned, calls: Vec<Value>) -> Vec<Value> {
 
 fn events(owned: &Owned) -> Vec<Value> {
     let uses = json!([{ "feature": GENERATE, "amount": 1 }]);
-    let event = |data: Value| json!({ "specversion": "1.0", "type": "made", "source": "/stranger", "id": "1", "data": data });
+    let event =
+        |data: Value| json!({ "specversion": "1.0", "type": "made", "source": "/stranger", "id": "1", "data": data });
     vec![
         event(json!({ "allocation": owned.card, "uses": uses })),
         event(json!({ "subject": { "customer": owned.customer }, "uses": uses })),
@@ -165,16 +166,24 @@ async fn every_route_asked_by_a_stranger_finds_nothing_and_changes_nothing(datab
     let mut routes = 0;
     for (method, path) in described(&server) {
         let asked_of = |owned| asked(&method, &path, owned);
-        let Some(theirs) = asked_of(&owned) else { panic!("{method} {path} is not covered: add what a stranger asks there") };
+        let Some(theirs) = asked_of(&owned) else {
+            panic!("{method} {path} is not covered: add what a stranger asks there")
+        };
         let nobodys = asked_of(&owned.nobodys()).unwrap_or_default();
         for (who, stranger) in &strangers {
             for (request, control) in theirs.iter().zip(&nobodys) {
                 let reply = send(stranger, request).await;
                 let unheard = send(stranger, control).await;
-                let what = format!("{who} asks {} {} {}: {} {}", request.0, request.1, request.2, reply.status, reply.text());
+                let what =
+                    format!("{who} asks {} {} {}: {} {}", request.0, request.1, request.2, reply.status, reply.text());
                 assert!(is_nothing(&reply), "{what}");
-                assert_eq!(bare(&reply, &owned), bare(&unheard, &owned.nobodys()), "it is told apart from what nobody has: {what}");
-                let told = owned.ids().iter().find(|id| reply.text().contains(**id) && !sent(request).contains(**id)).copied();
+                assert_eq!(
+                    bare(&reply, &owned),
+                    bare(&unheard, &owned.nobodys()),
+                    "it is told apart from what nobody has: {what}"
+                );
+                let told =
+                    owned.ids().iter().find(|id| reply.text().contains(**id) && !sent(request).contains(**id)).copied();
                 assert_eq!(told, None, "{what}");
             }
         }
@@ -227,7 +236,8 @@ fn is_nothing(reply: &Reply) -> bool {
     }
     let body = reply.json();
     let one = |answer: &Value| {
-        let denied = answer["decision"] == "deny" && answer.get("on_behalf_of").is_none() && answer.get("allocation").is_none();
+        let denied =
+            answer["decision"] == "deny" && answer.get("on_behalf_of").is_none() && answer.get("allocation").is_none();
         denied || answer["status"].as_u64().is_some_and(|status| (400..500).contains(&status))
     };
     reply.status == 200 && body["answers"].as_array().map_or_else(|| one(&body), |all| all.iter().all(one))
@@ -279,7 +289,8 @@ async fn the_same_names_in_two_tenants_are_different_things(database: Database) 
 async fn the_same_idempotency_key_in_two_tenants_is_two_keys(database: Database) {
     let server = Server::start(database).await;
     let second = issue(&server, &["--kind", "gate"]);
-    let clients = [server.client(), server.client().with_key(&server.other.gate_key), server.client().with_key(&second)];
+    let clients =
+        [server.client(), server.client().with_key(&server.other.gate_key), server.client().with_key(&second)];
     let call = Call::of_user("acme-shop", "ada").uses(GENERATE, 1).key("the-same");
     let carve = Carve::of_user("acme-shop", "ada", "the-same").line(GENERATE, 1).key("the-same");
     let mut ids = BTreeSet::new();

@@ -59,7 +59,11 @@ async fn serves_on_while(cable: Cable) {
     proxy.set(cable);
 
     spent += spend_what_is_held(&client, &card).await;
-    assert_eq!(client.commit(held.hold(), &[(TOKENS, 1)]).await.decision().granted(TOKENS), 1, "a hold needs no database");
+    assert_eq!(
+        client.commit(held.hold(), &[(TOKENS, 1)]).await.decision().granted(TOKENS),
+        1,
+        "a hold needs no database"
+    );
     assert!(client.consume(&Call::on(&card).uses(TOKENS, 1)).await.allowed(), "what the commit gave back is there");
     spent += 2;
     let (more, unknown) = (Call::on(&card).uses(TOKENS, 9), Call::on(&cold).uses(TOKENS, 1));
@@ -172,7 +176,9 @@ async fn a_stop_without_the_database_ends_in_time_and_the_next_start_tells_the_r
     server.ask_to_stop();
     server.gone().await;
 
-    let refused = almoner_tests::program::output(server.almoner(&["serve", "--listen", "127.0.0.1:0"]).args(server.set_arguments()));
+    let refused = almoner_tests::program::output(
+        server.almoner(&["serve", "--listen", "127.0.0.1:0"]).args(server.set_arguments()),
+    );
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && refused.stdout.is_empty(), "it does not serve without its database: {said}");
     assert!(said.lines().last().unwrap_or_default().contains("database"), "it says what is missing: {said}");

@@ -156,7 +156,10 @@ async fn a_card_of_fewer_tokens_is_never_overdrawn_and_never_stingy(database: Da
     assert_eq!(line.used, spent);
     assert!(spent <= units && line.free < INPUT_CEILING, "{line:?}");
     let most = most_seen.load(Ordering::Relaxed);
-    say(&format!("{input} of {units} tokens, {denials} denials, at most {most} free at one, in {:.1?}", watch.elapsed()));
+    say(&format!(
+        "{input} of {units} tokens, {denials} denials, at most {most} free at one, in {:.1?}",
+        watch.elapsed()
+    ));
     server.end().await;
 }
 

@@ -76,7 +76,11 @@ async fn a_card_serves_its_tools_and_resources_alone(database: Database) {
         render(id),
     ] {
         let denied = client.consume(&call).await;
-        assert_eq!((denied.allowed(), denied.reason(), denied.level()), (false, "out_of_scope", "allocation"), "{call:?}");
+        assert_eq!(
+            (denied.allowed(), denied.reason(), denied.level()),
+            (false, "out_of_scope", "allocation"),
+            "{call:?}"
+        );
         assert!(!denied.message().is_empty());
     }
     assert!(client.consume(&render(id).resource("sku-17")).await.allowed());
@@ -166,7 +170,11 @@ async fn a_card_past_its_window_denies_at_once_and_what_is_left_returns(database
     assert_eq!([GENERATE, DESCRIBE, UPLOAD].map(|f| month.remaining(f)), [997, 2_000, 500]);
     let statement = client.statement(id).await;
     assert_eq!((statement.state(), statement.line(GENERATE).used, statement.line(GENERATE).free), ("expired", 3, 0));
-    assert_eq!(client.close(id).await.0["returned"], statement.0["returned"], "closing it afterwards returns nothing more");
+    assert_eq!(
+        client.close(id).await.0["returned"],
+        statement.0["returned"],
+        "closing it afterwards returns nothing more"
+    );
     assert_eq!(client.month_of_user("acme-shop", "ada").await.remaining(GENERATE), 997);
     server.end().await;
 }
@@ -198,7 +206,12 @@ async fn a_part_of_a_card_only_narrows_and_ends_with_it(database: Database) {
         (part().line("assistant.input_tokens", 1), 409, "/lines/1/feature"),
     ] {
         let refused = client.post("/v1/allocations", &wider.0).await;
-        assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (status, &json!(pointer)), "{}", refused.text());
+        assert_eq!(
+            (refused.status, &refused.json()["errors"][0]["pointer"]),
+            (status, &json!(pointer)),
+            "{}",
+            refused.text()
+        );
     }
     assert_eq!(client.statement(parent.id()).await.0["lines"], parent.0["lines"], "a refusal carves nothing");
 
@@ -217,7 +230,11 @@ async fn a_part_of_a_card_only_narrows_and_ends_with_it(database: Database) {
     assert_eq!(client.consume(&render(child.id())).await.reason(), "expired");
     assert_eq!(client.statement(child.id()).await.state(), "closed");
     let month = client.month_of_user("acme-shop", "ada").await;
-    assert_eq!((month.remaining(GENERATE), month.line(GENERATE).carved), (995, 5), "what was spent on cards stands with them");
+    assert_eq!(
+        (month.remaining(GENERATE), month.line(GENERATE).carved),
+        (995, 5),
+        "what was spent on cards stands with them"
+    );
     let late = client.post("/v1/allocations", &part().0).await;
     assert_eq!((late.status, &late.json()["errors"][0]["pointer"]), (409, &json!("/parent")));
     server.end().await;

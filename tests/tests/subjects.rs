@@ -136,7 +136,8 @@ async fn a_batch_answers_in_order_each_as_if_alone(database: Database) {
     };
     let one = || Call::on(card.id()).uses(GENERATE, 1);
     let hold = client.reserve(&one()).await.hold().to_owned();
-    let mut operations = vec![as_op("consume", one().uses("image.nothing", 1)), json!({ "op": "extend", "hold": hold, "ttl_s": 600 })];
+    let mut operations =
+        vec![as_op("consume", one().uses("image.nothing", 1)), json!({ "op": "extend", "hold": hold, "ttl_s": 600 })];
     operations.extend((0..6).map(|_| as_op("consume", one())));
     let reply = client.post("/v1/batch", &json!({ "operations": operations })).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
@@ -147,7 +148,8 @@ async fn a_batch_answers_in_order_each_as_if_alone(database: Database) {
     assert_eq!((decided(1).allowed(), decided(1).hold()), (true, &*hold));
     let allowed = (2..8).filter(|at| decided(*at).allowed()).count();
     assert_eq!(allowed, 4, "what is left of five: {answers:?}");
-    let after = client.post("/v1/batch", &json!({ "operations": [as_op("check", one())] })).await.json()["answers"][0].clone();
+    let after =
+        client.post("/v1/batch", &json!({ "operations": [as_op("check", one())] })).await.json()["answers"][0].clone();
     assert_eq!(Decision(after).reason(), "exhausted");
 
     let commit = json!({ "operations": [{ "op": "commit", "hold": hold, "uses": [] }] });
@@ -167,7 +169,8 @@ async fn who_cannot_be_known_is_denied_and_told_no_more(database: Database) {
         assert_eq!(denied.0.get("on_behalf_of"), None);
     }
     let uses = json!([{ "feature": GENERATE, "amount": 1 }]);
-    let token = client.post("/v1/consume", &json!({ "token": "eyJhbGciOiJub25lIn0.e30.", "uses": uses })).await.decision();
+    let token =
+        client.post("/v1/consume", &json!({ "token": "eyJhbGciOiJub25lIn0.e30.", "uses": uses })).await.decision();
     assert_eq!(token.reason(), "invalid_token");
     let mut session = Call::of_user("acme-shop", "ada").uses(DESCRIBE, 1).0;
     session["agent"] = "support".into();

@@ -19,12 +19,14 @@ pub struct Scope {
 impl Scope {
     /// May a call with this tool on this resource draw on it?
     pub fn admits(&self, tool: Option<&str>, resource: Option<&str>) -> bool {
-        fits(self.tools.as_ref(), tool, ToolName::as_str) && fits(self.resources.as_ref(), resource, ResourceName::as_str)
+        fits(self.tools.as_ref(), tool, ToolName::as_str)
+            && fits(self.resources.as_ref(), resource, ResourceName::as_str)
     }
 
     /// Does this admit nothing that `parent` does not?
     pub fn within(&self, parent: &Self) -> bool {
-        narrows(self.tools.as_ref(), parent.tools.as_ref()) && narrows(self.resources.as_ref(), parent.resources.as_ref())
+        narrows(self.tools.as_ref(), parent.tools.as_ref())
+            && narrows(self.resources.as_ref(), parent.resources.as_ref())
     }
 
     /// This scope where it restricts, the parent's where it does not say.

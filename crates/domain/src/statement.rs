@@ -1,13 +1,13 @@
 //! Statements: where units stand, told to people and programs.
 
 use crate::account::Balance;
+use crate::agent::SessionName;
 use crate::allocation::{Allocation, AllocationState};
 use crate::decision::Level;
 use crate::feature::StaticValue;
 use crate::id::{AccountId, AllocationId, FeatureId};
 use crate::period::Window;
 use crate::principal::Principals;
-use crate::agent::SessionName;
 use crate::units::Units;
 
 /// An allocation and where its units stand, in one committed state.

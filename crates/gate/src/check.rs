@@ -84,7 +84,12 @@ impl Gate {
         Ok(free)
     }
 
-    fn peek(&self, request: &Request<'_>, seen: Option<(&Arc<Handle>, &[Draw], &[Units])>, denial: Option<Denial>) -> Answer {
+    fn peek(
+        &self,
+        request: &Request<'_>,
+        seen: Option<(&Arc<Handle>, &[Draw], &[Units])>,
+        denial: Option<Denial>,
+    ) -> Answer {
         let handle = seen.map(|(handle, _, _)| handle.as_ref());
         let mut uses = judge::uses(handle, request.call);
         for (draw, left) in seen.iter().flat_map(|(_, draws, left)| draws.iter().zip(left.iter())) {

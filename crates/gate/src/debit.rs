@@ -24,11 +24,7 @@ pub(crate) enum Debit {
     /// Too few units are here; the ledger may have more.
     Short(Vec<Shortage>),
     /// The ledger has been heard and there are too few units anywhere.
-    Exhausted {
-        line: usize,
-        left: Units,
-        asked: Units,
-    },
+    Exhausted { line: usize, left: Units, asked: Units },
     /// A purse gives nothing out any more.
     Closed,
     /// The debit could not be recorded, so it did not happen.

@@ -78,14 +78,21 @@ impl Gate {
         };
         match self.find_handle(by, call).await {
             Err(NoHandle::Allocation) => Err(Refusal::UnknownAllocation),
-            Err(NoHandle::Customer | NoHandle::User) => self.deny(&request, claim, None, denial::unknown_subject()).await,
+            Err(NoHandle::Customer | NoHandle::User) => {
+                self.deny(&request, claim, None, denial::unknown_subject()).await
+            }
             Err(NoHandle::Fault(fault)) => Ok(self.cannot_know(&request, None, Some(&fault))),
             Ok(_) if call.policy_asked => self.deny(&request, claim, None, denial::no_policy()).await,
             Ok(handle) => self.decide_on(&request, claim, handle).await,
         }
     }
 
-    async fn decide_on(&self, request: &Request<'_>, mut claim: Option<Claim>, mut handle: Arc<Handle>) -> Result<Answer, Refusal> {
+    async fn decide_on(
+        &self,
+        request: &Request<'_>,
+        mut claim: Option<Claim>,
+        mut handle: Arc<Handle>,
+    ) -> Result<Answer, Refusal> {
         let mut word = LedgerWord::NotHeard;
         let patience = self.clock.uptime().saturating_add(self.config.recall_patience);
         for _ in 0..ROUNDS_MAX {

@@ -107,7 +107,9 @@ impl Holds {
     /// The purses that a hold draws on.
     pub(crate) fn purses_of(&self, id: HoldId) -> Vec<Arc<Purse>> {
         let hold = self.table().holds.get(&id).cloned();
-        hold.map_or(Vec::new(), |hold| hold.parts.iter().map(|(line, _)| hold.handle.lines[*line].purse.clone()).collect())
+        hold.map_or(Vec::new(), |hold| {
+            hold.parts.iter().map(|(line, _)| hold.handle.lines[*line].purse.clone()).collect()
+        })
     }
 
     /// These stand in the ledger now.

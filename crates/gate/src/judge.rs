@@ -3,8 +3,8 @@
 use crate::call::Call;
 use crate::denial;
 use crate::handle::Handle;
-use almoner_domain::decision::{Denial, Level, Reason, Use, UseKind};
 use almoner_domain::allocation::AllocationState;
+use almoner_domain::decision::{Denial, Level, Reason, Use, UseKind};
 use almoner_domain::feature::FeatureKind;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;

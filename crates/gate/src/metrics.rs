@@ -32,15 +32,27 @@ impl Metrics {
         let r = registry;
         r.register("almoner_gate_allowed", "Calls allowed, by operation", self.allowed.clone());
         r.register("almoner_gate_denied", "Calls denied, by reason", self.denied.clone());
-        r.register("almoner_gate_leases_lost", "Leases given up because ledger and gate disagreed", self.leases_lost.clone());
-        r.register("almoner_gate_ledger_faults", "Rounds in which the ledger was not heard", self.ledger_faults.clone());
+        r.register(
+            "almoner_gate_leases_lost",
+            "Leases given up because ledger and gate disagreed",
+            self.leases_lost.clone(),
+        );
+        r.register(
+            "almoner_gate_ledger_faults",
+            "Rounds in which the ledger was not heard",
+            self.ledger_faults.clone(),
+        );
         r.register("almoner_gate_unstorable", "Decisions that the store could not take", self.unstorable.clone());
         r.register("almoner_gate_backlog", "Decisions that the ledger does not have yet", self.backlog.clone());
         r.register("almoner_gate_journal_bytes", "Bytes of the journal on disk", self.journal_bytes.clone());
         r.register("almoner_gate_journal_syncs", "Syncs of the journal in this life", self.journal_syncs.clone());
         r.register("almoner_gate_idempotency_keys", "Idempotency keys known", self.idempotency_keys.clone());
         r.register("almoner_gate_holds", "Holds in memory", self.holds.clone());
-        r.register("almoner_gate_idempotency_bytes", "Bytes of the filter of idempotency keys", self.idempotency_bytes.clone());
+        r.register(
+            "almoner_gate_idempotency_bytes",
+            "Bytes of the filter of idempotency keys",
+            self.idempotency_bytes.clone(),
+        );
     }
 
     pub(crate) fn allowed(&self, operation: Operation) {

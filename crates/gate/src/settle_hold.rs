@@ -52,7 +52,9 @@ impl Gate {
         let Some(hold) = self.holds.find(by.realm, id) else {
             return self.settle_in_ledger(by, operation, id, call, claim).await;
         };
-        if let Some(index) = call.actual.iter().position(|a| hold.reserved.uses.iter().all(|u| u.feature != a.feature.id)) {
+        if let Some(index) =
+            call.actual.iter().position(|a| hold.reserved.uses.iter().all(|u| u.feature != a.feature.id))
+        {
             return Err(Refusal::NotHeld { index });
         }
         let fake = hold_call(&hold, by.realm);
@@ -113,14 +115,25 @@ impl Gate {
                 return Settled::Short(short);
             }
         }
-        let spent: Vec<Units> = costs.iter().zip(&hold.parts).zip(&purses).map(|((cost, part), state)| {
-            part.1.min(cost.actual).saturating_add(cost.excess(part.1).min(state.idle(now)))
-        }).collect();
+        let spent: Vec<Units> = costs
+            .iter()
+            .zip(&hold.parts)
+            .zip(&purses)
+            .map(|((cost, part), state)| {
+                part.1.min(cost.actual).saturating_add(cost.excess(part.1).min(state.idle(now)))
+            })
+            .collect();
         let decision = Arc::new(self.settlement(request, hold, &costs, &spent, &purses, now));
-        let parts: Vec<Part> = hold.parts.iter().zip(&spent).zip(&purses).filter_map(|((part, spent), state)| {
-            let lease = state.tally.as_ref()?.id();
-            Some(Part { lease, used: *spent, held: Units::ZERO, unheld: part.1 })
-        }).collect();
+        let parts: Vec<Part> = hold
+            .parts
+            .iter()
+            .zip(&spent)
+            .zip(&purses)
+            .filter_map(|((part, spent), state)| {
+                let lease = state.tally.as_ref()?.id();
+                Some(Part { lease, used: *spent, held: Units::ZERO, unheld: part.1 })
+            })
+            .collect();
         let Ok(ticket) = self.scribe.decide(hold.handle.realm, &decision, &parts) else { return Settled::Failed };
         // From here on nothing can fail: the record is in the journal's buffer, and the tallies follow it.
         if let Some(claim) = claim {
@@ -263,7 +276,12 @@ impl Gate {
         }
     }
 
-    async fn extend_here(&self, by: Credential, hold: &Arc<OpenHold>, until: Timestamp) -> Option<Result<Answer, Refusal>> {
+    async fn extend_here(
+        &self,
+        by: Credential,
+        hold: &Arc<OpenHold>,
+        until: Timestamp,
+    ) -> Option<Result<Answer, Refusal>> {
         let fake = hold_call(hold, by.realm);
         let request = Request { by, operation: Operation::Extend, call: &fake, mark: None };
         let (decision, ticket) = {
@@ -281,7 +299,8 @@ impl Gate {
             }
             let until = until.max(fate.expires_at);
             let uses = hold.reserved.uses.clone();
-            let mut decision = self.decision(&request, Some(&hold.handle), Verdict::Allow, uses, Some((hold.id, until)));
+            let mut decision =
+                self.decision(&request, Some(&hold.handle), Verdict::Allow, uses, Some((hold.id, until)));
             decision.dimensions = hold.reserved.dimensions.clone();
             let decision = Arc::new(decision);
             let Ok(ticket) = self.scribe.decide(hold.handle.realm, &decision, &[]) else {
@@ -311,7 +330,9 @@ impl Gate {
                 }
                 Settled::Before(..) | Settled::Moved => self.holds.forget(hold.id),
                 // The journal takes no records: the units stay held until it does, or until recovery.
-                Settled::Failed => self.holds.look_again(hold.id, self.clock.now().saturating_add(Duration::from_secs(1))),
+                Settled::Failed => {
+                    self.holds.look_again(hold.id, self.clock.now().saturating_add(Duration::from_secs(1)))
+                }
             }
         }
     }

@@ -182,7 +182,10 @@ async fn hold_found(tx: &Tx, mut found: Vec<Model>) -> Result<Vec<Account>, Trou
 }
 
 /// Accounts of entitlements in windows that begin at these instants, as they are.
-pub(crate) async fn of_windows(tx: &Tx, windows: &BTreeSet<(EntitlementId, Timestamp)>) -> Result<Vec<Account>, Trouble> {
+pub(crate) async fn of_windows(
+    tx: &Tx,
+    windows: &BTreeSet<(EntitlementId, Timestamp)>,
+) -> Result<Vec<Account>, Trouble> {
     let ids: Vec<Uuid> = windows.iter().map(|(id, _)| id.uuid()).collect();
     // Few: all windows of one subscription begin on its anchor.
     let starts: BTreeSet<i64> = windows.iter().map(|(_, start)| start.as_micros()).collect();

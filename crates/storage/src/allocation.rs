@@ -96,10 +96,12 @@ fn read(row: Model, lines: Vec<AllocationLine>) -> Result<Allocation, Trouble> {
 async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Allocation>, Trouble> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut lines = allocation_line::of(tx, &ids).await?;
-    rows.into_iter().map(|row| {
-        let lines = lines.remove(&row.id).unwrap_or_default();
-        read(row, lines)
-    }).collect()
+    rows.into_iter()
+        .map(|row| {
+            let lines = lines.remove(&row.id).unwrap_or_default();
+            read(row, lines)
+        })
+        .collect()
 }
 
 /// One as it is.

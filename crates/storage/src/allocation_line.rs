@@ -53,9 +53,8 @@ fn read(row: &Model) -> Result<AllocationLine, Trouble> {
 
 /// Lines by allocation, each in its order.
 pub(crate) async fn of(tx: &Tx, allocations: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<AllocationLine>>, Trouble> {
-    let found = tx.all_among::<Entity, _>(Column::AllocationId, allocations, |rows| {
-        rows.order(Column::Position, Order::Asc)
-    });
+    let found =
+        tx.all_among::<Entity, _>(Column::AllocationId, allocations, |rows| rows.order(Column::Position, Order::Asc));
     let mut lines: BTreeMap<Uuid, Vec<AllocationLine>> = BTreeMap::new();
     for row in found.await? {
         lines.entry(row.allocation_id).or_default().push(read(&row)?);

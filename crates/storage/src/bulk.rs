@@ -5,8 +5,8 @@
 
 use crate::trouble::Trouble;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IdenStatic, Iterable, ModelTrait,
-    PrimaryKeyToColumn, Statement, Value,
+    ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn,
+    Statement, Value,
 };
 use std::fmt::Write;
 
@@ -92,10 +92,8 @@ fn tail<E: EntityTrait>(clash: Clash<'_, E::Column>) -> String {
         Clash::Refuse => String::new(),
         Clash::Skip => " ON CONFLICT DO NOTHING".to_owned(),
         Clash::Update(columns) => {
-            let key: Vec<String> =
-                E::PrimaryKey::iter().map(|k| format!("\"{}\"", k.into_column().as_str())).collect();
-            let sets: Vec<String> =
-                columns.iter().map(|c| format!("\"{0}\" = excluded.\"{0}\"", c.as_str())).collect();
+            let key: Vec<String> = E::PrimaryKey::iter().map(|k| format!("\"{}\"", k.into_column().as_str())).collect();
+            let sets: Vec<String> = columns.iter().map(|c| format!("\"{0}\" = excluded.\"{0}\"", c.as_str())).collect();
             format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "))
         }
     }

@@ -27,8 +27,7 @@ realm_table! {
 /// Any number that nothing else on the database locks.
 const FEED_LOCK: i64 = 0x616c_6d6f_6e65_7202;
 
-const INSERT_POSTGRES: &str =
-    "INSERT INTO changes (tenant, environment, change, subject_id) VALUES ($1, $2, $3, $4)";
+const INSERT_POSTGRES: &str = "INSERT INTO changes (tenant, environment, change, subject_id) VALUES ($1, $2, $3, $4)";
 const INSERT_SQLITE: &str = "INSERT INTO changes (tenant, environment, position, change, subject_id) \
     VALUES (?, ?, (SELECT coalesce(max(position), 0) + 1 FROM changes), ?, ?)";
 

@@ -123,13 +123,7 @@ impl Database {
             .map_err(connecting)?;
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         let steps_down = bypasses_row_security(&connection).await?;
-        Ok(Self {
-            reads: connection.clone(),
-            writes: connection,
-            turn: None,
-            backend: DbBackend::Postgres,
-            steps_down,
-        })
+        Ok(Self { reads: connection.clone(), writes: connection, turn: None, backend: DbBackend::Postgres, steps_down })
     }
 
     /// Which of the two it is.
@@ -173,6 +167,13 @@ impl Database {
     /// A connection without a scope, for what is nobody's: whether the store answers, and which migrations it has.
     pub(crate) fn bare(&self) -> &DatabaseConnection {
         &self.reads
+    }
+
+    /// Closes all connections. On SQLite the last to close writes the log back into the file.
+    pub(crate) async fn close(&self) -> Result<(), Trouble> {
+        self.reads.clone().close().await?;
+        self.writes.clone().close().await?;
+        Ok(())
     }
 
     async fn take_turn(&self) -> Result<Option<OwnedSemaphorePermit>, Trouble> {

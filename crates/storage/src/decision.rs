@@ -84,11 +84,9 @@ pub(crate) fn read(row: Model) -> Result<Decision, Trouble> {
         _ => return Err(Trouble::row(NOUN, "half a denial")),
     };
     let key = match (row.key_principal, &row.key_hash, &row.key_body) {
-        (Some(principal), Some(key), Some(body)) => Some(KeyMark {
-            principal: Id::from_uuid(principal),
-            key: hash16(NOUN, key)?,
-            body: hash16(NOUN, body)?,
-        }),
+        (Some(principal), Some(key), Some(body)) => {
+            Some(KeyMark { principal: Id::from_uuid(principal), key: hash16(NOUN, key)?, body: hash16(NOUN, body)? })
+        }
         _ => None,
     };
     Ok(Decision {
@@ -197,7 +195,8 @@ pub(crate) async fn of_hold(tx: &Tx, hold: HoldId) -> Result<Vec<Decision>, Trou
 
 /// The decision by which a hold ended, where it has.
 pub(crate) async fn that_ended(tx: &Tx, hold: HoldId) -> Result<Option<Decision>, Trouble> {
-    let ends = |decision: &Decision| matches!(decision.operation, Operation::Commit | Operation::Release | Operation::Expire);
+    let ends =
+        |decision: &Decision| matches!(decision.operation, Operation::Commit | Operation::Release | Operation::Expire);
     Ok(of_hold(tx, hold).await?.into_iter().find(ends))
 }
 

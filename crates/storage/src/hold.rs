@@ -71,9 +71,8 @@ pub(crate) async fn by_ids(tx: &Tx, ids: &[HoldId]) -> Result<Vec<Hold>, Trouble
 pub(crate) async fn hold(tx: &Tx, ids: &[HoldId]) -> Result<Vec<Hold>, Trouble> {
     let mut ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     ids.sort_unstable();
-    let found = tx.all_among::<Entity, _>(Column::Id, &ids, |rows| {
-        rows.order(Column::Id, Order::Asc).hold(rows::Hold::Change)
-    });
+    let found =
+        tx.all_among::<Entity, _>(Column::Id, &ids, |rows| rows.order(Column::Id, Order::Asc).hold(rows::Hold::Change));
     let found = found.await?;
     with_parts(tx, found).await
 }

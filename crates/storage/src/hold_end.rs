@@ -96,12 +96,7 @@ fn with_rules(request: &HoldRequest) -> HoldOrder {
     order
 }
 
-async fn refused(
-    tx: &Tx,
-    hold: HoldId,
-    refusal: HoldRefusal,
-    by: DecisionId,
-) -> Result<Outcome<HoldAnswer>, Trouble> {
+async fn refused(tx: &Tx, hold: HoldId, refusal: HoldRefusal, by: DecisionId) -> Result<Outcome<HoldAnswer>, Trouble> {
     if refusal == HoldRefusal::Expired {
         return Ok(Outcome::Undo(HoldAnswer::Expired));
     }

@@ -24,7 +24,8 @@ const NOUN: &str = "part of a hold";
 
 /// Parts by hold, each in its order.
 pub(crate) async fn of(tx: &Tx, holds: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<HoldPart>>, Trouble> {
-    let found = tx.all_among::<Entity, _>(Column::HoldId, holds, |rows| rows.order(Column::Position, Order::Asc)).await?;
+    let found =
+        tx.all_among::<Entity, _>(Column::HoldId, holds, |rows| rows.order(Column::Position, Order::Asc)).await?;
     let mut parts: BTreeMap<Uuid, Vec<HoldPart>> = BTreeMap::new();
     for row in found {
         let part = HoldPart {

@@ -35,15 +35,8 @@ realm_table! {
 const NOUN: &str = "lease";
 
 /// What of a lease can change.
-const CHANGING: [Column; 7] = [
-    Column::N,
-    Column::Used,
-    Column::Held,
-    Column::Seq,
-    Column::Digest,
-    Column::State,
-    Column::Deadline,
-];
+const CHANGING: [Column; 7] =
+    [Column::N, Column::Used, Column::Held, Column::Seq, Column::Digest, Column::State, Column::Deadline];
 
 /// Leases that are not over. Word for word what the partial indexes say: SQLite uses one only where the query repeats it.
 const LIVING: &str = "state NOT IN ('settled', 'forfeited')";
@@ -88,7 +81,8 @@ pub(crate) fn read(row: Model) -> Result<Lease, Trouble> {
 pub(crate) async fn hold(tx: &Tx, ids: &[LeaseId]) -> Result<Vec<Lease>, Trouble> {
     let mut ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     ids.sort_unstable();
-    let rows = tx.all_among::<Entity, _>(Column::Id, &ids, |rows| rows.order(Column::Id, Order::Asc).hold(Hold::Change));
+    let rows =
+        tx.all_among::<Entity, _>(Column::Id, &ids, |rows| rows.order(Column::Id, Order::Asc).hold(Hold::Change));
     rows.await?.into_iter().map(read).collect()
 }
 

@@ -7,8 +7,8 @@ use crate::{account, books, lease, node, settle};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AllocationId, LeaseId, NodeId};
-use almoner_domain::ledger;
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
+use almoner_domain::ledger;
 use almoner_domain::ports::{
     CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, Swept,
 };

@@ -54,10 +54,9 @@ pub(crate) fn read(columns: &OfferColumns) -> Result<Offer, Trouble> {
         ("included", ..) => Ok(Offer::Included),
         ("value", Some(value), None, ..) => Ok(Offer::Value(StaticValue::Integer(*value))),
         ("value", None, Some(value), ..) => Ok(Offer::Value(StaticValue::Text(parsed(noun, Name::parse(value))?))),
-        ("quota", _, _, Some(amount), Some(period)) => Ok(Offer::Quota {
-            amount: units(noun, *amount)?,
-            period: word(noun, period, UsagePeriod::parse)?,
-        }),
+        ("quota", _, _, Some(amount), Some(period)) => {
+            Ok(Offer::Quota { amount: units(noun, *amount)?, period: word(noun, period, UsagePeriod::parse)? })
+        }
         (kind, ..) => Err(Trouble::row(noun, format!("the kind {kind:?}"))),
     }
 }

@@ -4,7 +4,8 @@ use crate::trouble::Trouble;
 use sea_orm::sea_query::postgres_array::NotU8;
 use sea_orm::sea_query::{Expr, IntoCondition, LockBehavior, LockType};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, Value,
+    ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    Value,
 };
 
 /// How rows are held until the transaction ends. On SQLite the whole file is: a writing transaction is alone.

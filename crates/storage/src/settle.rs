@@ -9,8 +9,8 @@ use almoner_domain::account::{Account, Pocket};
 use almoner_domain::decision::{Operation, UseKind, Verdict};
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, DecisionId, HoldId, LeaseId};
-use almoner_domain::ledger::{self, Books};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply, LeaseReport, Wish};
+use almoner_domain::ledger::{self, Books};
 use almoner_domain::ports::LeaseBatch;
 use almoner_domain::units::Units;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,11 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// Decisions are written before any account is locked: two gates that bring the same idempotency key wait for each other
 /// there, and nobody who holds an account may wait for somebody who wants one.
-pub(crate) async fn settle(
-    tx: &Tx,
-    by: Incarnation,
-    batch: &LeaseBatch,
-) -> Result<Outcome<Vec<LeaseReply>>, Trouble> {
+pub(crate) async fn settle(tx: &Tx, by: Incarnation, batch: &LeaseBatch) -> Result<Outcome<Vec<LeaseReply>>, Trouble> {
     let current = node::current(tx, by.node).await?;
     let gates = node::alive(tx).await?;
     let doubles = decision::store(tx, &batch.decisions).await?;
@@ -51,7 +47,8 @@ struct Refund {
 /// needs nothing: nobody will commit its hold, which frees itself when its time is over.
 fn refunds(double: &Double) -> Vec<Refund> {
     let Double { decision, first } = double;
-    let spent = |d: &almoner_domain::decision::Decision| d.operation == Operation::Consume && d.verdict == Verdict::Allow;
+    let spent =
+        |d: &almoner_domain::decision::Decision| d.operation == Operation::Consume && d.verdict == Verdict::Allow;
     let same = decision.key.map(|key| key.body) == first.key.map(|key| key.body);
     if !(same && spent(decision) && spent(first)) {
         return Vec::new();

@@ -68,8 +68,7 @@ pub(crate) async fn of_subject(
     user: Option<&User>,
     subject: &Subject,
 ) -> Result<Standing, Trouble> {
-    let principals =
-        Principals { customer: customer.id, user: user.map(|user| user.id), agent: None, session: None };
+    let principals = Principals { customer: customer.id, user: user.map(|user| user.id), agent: None, session: None };
     let lines = subject_lines(subject);
     let label = match user {
         Some(user) if lines.iter().any(|line| line.level == Level::User) => {

@@ -76,6 +76,14 @@ impl SqlStore {
         Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
     }
 
+    /// Closes all connections, after the transactions that are under way. Clones are closed with it.
+    ///
+    /// # Errors
+    /// [`almoner_domain::fault::FaultKind::Unavailable`] when the database went away first.
+    pub async fn close(&self) -> Result<(), Fault> {
+        self.inner.database.close().await.map_err(|trouble| trouble.into_fault("close"))
+    }
+
     async fn try_migrate(&self) -> Result<(), Trouble> {
         // Asked first, so that a program that may not change the schema can start when there is nothing to change.
         if Migrator::get_pending_migrations_read_only(self.inner.database.bare()).await?.is_empty() {

@@ -127,11 +127,7 @@ pub(crate) async fn add_share(tx: &Tx, share: &Entitlement) -> Result<(), Troubl
 }
 
 /// The account of the customer's own quota of a feature in its current window, where that is open.
-async fn current_root(
-    tx: &Tx,
-    subscription: SubscriptionId,
-    feature: FeatureId,
-) -> Result<Option<AccountId>, Trouble> {
+async fn current_root(tx: &Tx, subscription: SubscriptionId, feature: FeatureId) -> Result<Option<AccountId>, Trouble> {
     let roots = entitlement::of_subject(tx, subscription, None).await?;
     let Some(root) = roots.into_iter().find(|root| root.feature == feature) else { return Ok(None) };
     let Some(window) = window_of(&root, tx.now()) else { return Ok(None) };

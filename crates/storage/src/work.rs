@@ -9,9 +9,7 @@ use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
 use almoner_domain::fault::Fault;
 use almoner_domain::notice::Change;
-use almoner_domain::ports::{
-    Agents, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Work,
-};
+use almoner_domain::ports::{Agents, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Work};
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -24,8 +24,7 @@ pub struct BookRows {
     pub decisions: Vec<Decision>,
 }
 
-const POCKETS: [Pocket; 6] =
-    [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed];
+const POCKETS: [Pocket; 6] = [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed];
 
 /// Checks every equation: each account's own, carved = what its children were granted, leased = what gates have not used,
 /// held = what open holds set aside, balance = the sum of its lines, used = at least what decisions say.
@@ -46,7 +45,11 @@ fn check_account(rows: &BookRows, account: &Account, folded: &Folded) -> Result<
     let balance = &account.balance;
     let expect = |pocket: Pocket, why: &str, sum: Units| {
         let there = balance.get(pocket);
-        if there == sum { Ok(()) } else { Err(format!("{} is {}, but {why} {}", pocket.as_str(), there.get(), sum.get())) }
+        if there == sum {
+            Ok(())
+        } else {
+            Err(format!("{} is {}, but {why} {}", pocket.as_str(), there.get(), sum.get()))
+        }
     };
     if !balance.holds() {
         return Err("the pockets do not add up to what was granted".to_owned());
@@ -90,7 +93,8 @@ fn fold(movements: &[Movement]) -> Folded {
 /// Units of an account that decisions say were spent.
 fn spent(decisions: &[Decision], account: AccountId) -> Units {
     let spends = |d: &&Decision| {
-        matches!(d.operation, Operation::Consume | Operation::Commit | Operation::Release) && d.verdict == Verdict::Allow
+        matches!(d.operation, Operation::Consume | Operation::Commit | Operation::Release)
+            && d.verdict == Verdict::Allow
     };
     let uses = decisions.iter().filter(spends).flat_map(|decision| &decision.uses);
     let granted = uses.map(|used| match used.kind {

@@ -11,7 +11,8 @@ struct Memory;
 impl Adapter for Memory {
     async fn fresh() -> Fresh {
         let clock = MockClock::default();
-        let (time, chance): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(clock.clone()), Arc::new(SeededEntropy::default()));
+        let (time, chance): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+            (Arc::new(clock.clone()), Arc::new(SeededEntropy::default()));
         let store = Arc::new(MemoryStore::new(time, chance));
         let audit = Arc::new(Books(store.as_ref().clone()));
         Fresh { ledger: store.clone(), lookup: store.clone(), store, clock, audit, keep: Box::new(()) }

@@ -44,7 +44,12 @@ impl Record {
                 for (tab, before) in card.tabs.iter().zip(before) {
                     let used = statement.line(tab.ware.feature).used;
                     let most = tab.spent_at_most();
-                    assert!(before <= used && used <= most, "{} {}: {before} <= {used} <= {most}", card.id, tab.ware.feature);
+                    assert!(
+                        before <= used && used <= most,
+                        "{} {}: {before} <= {used} <= {most}",
+                        card.id,
+                        tab.ware.feature
+                    );
                 }
             })
             .await;
@@ -84,7 +89,10 @@ impl Record {
         assert_eq!(reply.status, 201, "{}: {}", request.body, reply.text());
         let statement = Statement(reply.json());
         let carved = |ware: usize| {
-            let line = statement.0["lines"].as_array()?.iter().find(|line: &&serde_json::Value| line["feature"] == WARES[ware].feature)?;
+            let line = statement.0["lines"]
+                .as_array()?
+                .iter()
+                .find(|line: &&serde_json::Value| line["feature"] == WARES[ware].feature)?;
             Some(Tab::new(&WARES[ware], Line::read(line).granted))
         };
         let tabs = (0..WARES.len()).filter_map(carved).collect();

@@ -65,7 +65,10 @@ pub struct Counts {
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { answers, denials, broken, could_not_know, cards } = self;
-        write!(f, "{answers} answers, {denials} denials, {broken} broken connections, {could_not_know} times unavailable, {cards} cards")
+        write!(
+            f,
+            "{answers} answers, {denials} denials, {broken} broken connections, {could_not_know} times unavailable, {cards} cards"
+        )
     }
 }
 

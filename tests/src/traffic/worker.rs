@@ -95,11 +95,12 @@ impl Worker {
     async fn consume(&mut self) {
         let Some(card) = self.some_card() else { return };
         let parts = self.parts(&card);
-        let call = parts.iter().fold(Call::on(&card.id), |call, (at, units)| call.uses(card.tabs[*at].ware.feature, *units));
+        let call =
+            parts.iter().fold(Call::on(&card.id), |call, (at, units)| call.uses(card.tabs[*at].ware.feature, *units));
         let was_closed = card.is_closed();
         let tabs: Vec<&Tab> = parts.iter().map(|(at, _)| &card.tabs[*at]).collect();
         let Some(decision) = self.spend(call, &tabs, &parts, Ok(card.clone())).await else { return };
-        assert!(!(was_closed && decision.allowed()), "{} was closed and paid: {decision:?}", card.id);
+        assert!(!(was_closed && decision.allowed()), "{:?} was closed and paid: {decision:?}", card);
     }
 
     async fn consume_month(&mut self) {
@@ -159,7 +160,8 @@ impl Worker {
         let Some(card) = self.some_card() else { return };
         let parts = self.parts(&card);
         let forgets = percent(&mut self.dice, 10);
-        let call = parts.iter().fold(Call::on(&card.id), |call, (at, units)| call.uses(card.tabs[*at].ware.feature, *units));
+        let call =
+            parts.iter().fold(Call::on(&card.id), |call, (at, units)| call.uses(card.tabs[*at].ware.feature, *units));
         let call = call.ttl_s(if forgets { TTL_BRIEF_S } else { TTL_LONG_S }).key(self.key());
         // A hold whose id nobody knows spends nothing: there is nothing to resolve.
         let Some(reply) = self.send("/v1/reserve", &call.0, true).await else { return };
@@ -173,7 +175,8 @@ impl Worker {
     /// Commits or releases a hold. It can be asked again without a key: the same amounts are the same answer.
     async fn settle(&mut self) {
         let at = self.dice.below(self.holds.len() as u64);
-        let Some(hold) = (!self.holds.is_empty()).then(|| self.holds.swap_remove(usize::try_from(at).expect("few"))) else {
+        let Some(hold) = (!self.holds.is_empty()).then(|| self.holds.swap_remove(usize::try_from(at).expect("few")))
+        else {
             return;
         };
         let release = percent(&mut self.dice, 20);
@@ -211,7 +214,8 @@ impl Worker {
 
     async fn carve(&mut self) {
         let parent = if percent(&mut self.dice, 20) { self.some_card() } else { None };
-        let customer = parent.as_ref().map_or_else(|| usize::from(percent(&mut self.dice, 50)), |parent| parent.customer);
+        let customer =
+            parent.as_ref().map_or_else(|| usize::from(percent(&mut self.dice, 50)), |parent| parent.customer);
         let session = self.key();
         let mut carve = match &parent {
             Some(parent) => Carve::from(&parent.id, &session),
@@ -219,7 +223,8 @@ impl Worker {
         };
         let mut tabs = Vec::new();
         for ware in &WARES {
-            let within = parent.is_none() || parent.as_ref().is_some_and(|p| p.tabs.iter().any(|t| t.ware.feature == ware.feature));
+            let within = parent.is_none()
+                || parent.as_ref().is_some_and(|p| p.tabs.iter().any(|t| t.ware.feature == ware.feature));
             if within && percent(&mut self.dice, 60) {
                 let most = if parent.is_some() { ware.card.end() / 4 } else { *ware.card.end() };
                 let granted = amount(&mut self.dice, &(*ware.card.start().min(&most)..=most));
@@ -239,7 +244,10 @@ impl Worker {
         match reply.status {
             201 => {
                 let statement = Statement(reply.json());
-                assert!(tabs.iter().all(|tab| statement.line(tab.ware.feature).granted == tab.granted), "{statement:?}");
+                assert!(
+                    tabs.iter().all(|tab| statement.line(tab.ware.feature).granted == tab.granted),
+                    "{statement:?}"
+                );
                 self.record.add_card(Card::new(statement.id().to_owned(), customer, parent, tabs));
             }
             // Too few are free, or the parent has ended.

@@ -12,7 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// All cases.
 pub(crate) fn cases(scene: &Scene) -> Vec<Case> {
-    let mut cases: Vec<_> = shapeless().into_iter().map(|(name, bytes)| Case::post(name, PATH, "").bytes(bytes)).collect();
+    let mut cases: Vec<_> =
+        shapeless().into_iter().map(|(name, bytes)| Case::post(name, PATH, "").bytes(bytes)).collect();
     cases.push(Case::post("is empty", PATH, "").status(400));
     cases.extend(sources(scene));
     cases.extend(lines(scene));
@@ -35,7 +36,11 @@ fn good() -> Value {
 fn case(name: &str, member: &str, value: Value, pointer: &str) -> Case {
     let mut body = good();
     let members = body.as_object_mut().expect("an object");
-    if value.is_null() { drop(members.remove(member)) } else { drop(members.insert(member.to_owned(), value)) }
+    if value.is_null() {
+        drop(members.remove(member))
+    } else {
+        drop(members.insert(member.to_owned(), value))
+    }
     Case::post(name, PATH, &body.to_string()).at(pointer)
 }
 
@@ -55,9 +60,26 @@ fn sources(scene: &Scene) -> Vec<Case> {
         case("has an unknown customer", "subject", subject("nobody", "ada"), "/subject/customer").status(404),
         case("has an unknown user", "subject", subject("acme-shop", "nobody"), "/subject/user").status(404),
         case("has another customer's user", "subject", subject("acme-shop", "cy"), "/subject/user").status(404),
-        case("has another tenant's customer", "subject", subject(&scene.foreign_id("customers", "acme-shop"), "ada"), "/subject/customer").status(404),
-        case("has another tenant's user", "subject", subject("acme-shop", &scene.foreign_id("users", "ada")), "/subject/user").status(404),
-        case("has a customer of another kind", "subject", subject(&scene.id("users", "ada"), "ada"), "/subject/customer"),
+        case(
+            "has another tenant's customer",
+            "subject",
+            subject(&scene.foreign_id("customers", "acme-shop"), "ada"),
+            "/subject/customer",
+        )
+        .status(404),
+        case(
+            "has another tenant's user",
+            "subject",
+            subject("acme-shop", &scene.foreign_id("users", "ada")),
+            "/subject/user",
+        )
+        .status(404),
+        case(
+            "has a customer of another kind",
+            "subject",
+            subject(&scene.id("users", "ada"), "ada"),
+            "/subject/customer",
+        ),
         case("has no agent", "agent", Value::Null, "/agent"),
         case("has an unknown agent", "agent", "nobody".into(), "/agent").status(404),
         case("has another tenant's agent", "agent", scene.foreign_id("agents", "proofs").into(), "/agent").status(404),
@@ -66,13 +88,19 @@ fn sources(scene: &Scene) -> Vec<Case> {
         case("has a session that is an array", "session", json!(["task", "bad"]), "/session"),
         case("has a session without a kind", "session", json!({ "key": "a" }), "/session/kind"),
         case("has a session of an empty kind", "session", json!({ "kind": "", "key": "a" }), "/session/kind"),
-        case("has a session's key of 201 bytes", "session", json!({ "kind": "task", "key": "k".repeat(201) }), "/session/key"),
+        case(
+            "has a session's key of 201 bytes",
+            "session",
+            json!({ "kind": "task", "key": "k".repeat(201) }),
+            "/session/key",
+        ),
         from("has an unknown parent", "alc_00000000000000000000000000", "/parent").status(404),
         from("has another tenant's parent", &scene.foreign_card, "/parent").status(404),
         from("has a parent of another kind", &scene.hold, "/parent"),
         from("has a closed parent", &scene.closed, "/parent").status(409),
         from("has an expired parent", &scene.expired, "/parent").status(409),
-        case("has a used key", "idempotency_key", format!("{USED_KEY}-to-carve").into(), "/idempotency_key").status(422),
+        case("has a used key", "idempotency_key", format!("{USED_KEY}-to-carve").into(), "/idempotency_key")
+            .status(422),
         case("has an empty key", "idempotency_key", "".into(), "/idempotency_key"),
         case("has a key that is a number", "idempotency_key", 7.into(), "/idempotency_key"),
         case("has an unknown member", "colour", "red".into(), "/colour"),
@@ -87,13 +115,34 @@ fn lines(scene: &Scene) -> Vec<Case> {
         case("has empty lines", "lines", json!([]), "/lines"),
         case("has lines that are an object", "lines", json!({}), "/lines"),
         case("has 65 lines", "lines", vec![line(GENERATE, 1.into()); 65].into(), "/lines"),
-        Case::post("has 100,000 lines", PATH, &json!({ "lines": vec![line(GENERATE, 1.into()); 100_000] }).to_string()).status(413),
-        case("has a feature twice", "lines", json!([line(GENERATE, 1.into()), line(GENERATE, 1.into())]), "/lines/1/feature"),
+        Case::post("has 100,000 lines", PATH, &json!({ "lines": vec![line(GENERATE, 1.into()); 100_000] }).to_string())
+            .status(413),
+        case(
+            "has a feature twice",
+            "lines",
+            json!([line(GENERATE, 1.into()), line(GENERATE, 1.into())]),
+            "/lines/1/feature",
+        ),
         case("has an unknown feature", "lines", one(line("image.nothing", 1.into())), "/lines/0/feature"),
-        case("has another tenant's feature", "lines", one(line(&scene.foreign_id("features", GENERATE), 1.into())), "/lines/0/feature"),
-        case("has a boolean feature", "lines", one(json!({ "feature": "image.background_removal" })), "/lines/0/feature"),
+        case(
+            "has another tenant's feature",
+            "lines",
+            one(line(&scene.foreign_id("features", GENERATE), 1.into())),
+            "/lines/0/feature",
+        ),
+        case(
+            "has a boolean feature",
+            "lines",
+            one(json!({ "feature": "image.background_removal" })),
+            "/lines/0/feature",
+        ),
         case("has a line that is an array", "lines", json!([[GENERATE, 1]]), "/lines/0"),
-        case("has a line with an unknown member", "lines", one(json!({ "feature": GENERATE, "amount": 1, "colour": 1 })), "/lines/0/colour"),
+        case(
+            "has a line with an unknown member",
+            "lines",
+            one(json!({ "feature": GENERATE, "amount": 1, "colour": 1 })),
+            "/lines/0/colour",
+        ),
         case("asks for more than is free", "lines", one(line(GENERATE, 1_001.into())), "/lines/0/amount").status(409),
         case("asks for all there can be", "lines", one(line(GENERATE, i64::MAX.into())), "/lines/0/amount").status(409),
     ];
@@ -118,7 +167,16 @@ fn terms() -> Vec<Case> {
         case("ends after more than a year", "expires_at", ahead(400 * DAY).into(), "/expires_at"),
         case("is kept somehow", "durability", "maybe".into(), "/durability"),
     ];
-    for time in ["tomorrow", "", "2026-13-01T00:00:00Z", "2026-11-31T00:00:00Z", "2026-11-30", "2026-11-30T00:00:00", "99999-01-01T00:00:00Z", "1e400"] {
+    for time in [
+        "tomorrow",
+        "",
+        "2026-13-01T00:00:00Z",
+        "2026-11-31T00:00:00Z",
+        "2026-11-30",
+        "2026-11-30T00:00:00",
+        "99999-01-01T00:00:00Z",
+        "1e400",
+    ] {
         cases.push(case(&format!("ends at {time:?}"), "expires_at", time.into(), "/expires_at"));
         cases.push(case(&format!("begins at {time:?}"), "not_before", time.into(), "/not_before"));
     }

@@ -44,7 +44,8 @@ fn structured(scene: &Scene) -> Vec<Case> {
         change(&mut event);
         as_media(scene, "application/cloudevents+json", Case::post(name, PATH, &event.to_string()).at(pointer))
     };
-    let without = |member: &'static str| move |event: &mut Value| drop(event.as_object_mut().expect("an object").remove(member));
+    let without =
+        |member: &'static str| move |event: &mut Value| drop(event.as_object_mut().expect("an object").remove(member));
     let old = "2020-01-01T00:00:00Z";
     let early = ahead(Duration::from_secs(3_600));
     let mut cases = vec![
@@ -63,20 +64,60 @@ fn structured(scene: &Scene) -> Vec<Case> {
         case("has data of another type", &|event| event["datacontenttype"] = "text/xml".into(), "/datacontenttype"),
         case("has no data", &without("data"), "/data"),
         case("has data that is a text", &|event| event["data"] = "x".into(), "/data"),
-        case("has data that is an array", &|event| event["data"] = json!([{ "customer": "acme-shop" }, null, [], {}]), "/data"),
+        case(
+            "has data that is an array",
+            &|event| event["data"] = json!([{ "customer": "acme-shop" }, null, [], {}]),
+            "/data",
+        ),
         case("has data with an unknown member", &|event| event["data"]["colour"] = 1.into(), "/data/colour"),
         case("has no uses", &|event| drop(event["data"].as_object_mut().expect("data").remove("uses")), "/data/uses"),
         case("has empty uses", &|event| event["data"]["uses"] = json!([]), "/data/uses"),
-        case("has an unknown feature", &|event| event["data"]["uses"][0]["feature"] = "image.nothing".into(), "/data/uses/0/feature"),
-        case("has nobody's usage", &|event| drop(event["data"].as_object_mut().expect("data").remove("subject")), "/data"),
+        case(
+            "has an unknown feature",
+            &|event| event["data"]["uses"][0]["feature"] = "image.nothing".into(),
+            "/data/uses/0/feature",
+        ),
+        case(
+            "has nobody's usage",
+            &|event| drop(event["data"].as_object_mut().expect("data").remove("subject")),
+            "/data",
+        ),
         case("has two bodies' usage", &|event| event["data"]["allocation"] = scene.card.as_str().into(), "/data"),
-        case("has an unknown customer", &|event| event["data"]["subject"]["customer"] = "nobody".into(), "/data/subject/customer").status(404),
-        case("has an unknown user", &|event| event["data"]["subject"]["user"] = "nobody".into(), "/data/subject/user").status(404),
-        case("has another tenant's customer", &|event| event["data"]["subject"]["customer"] = scene.foreign_id("customers", "acme-shop").into(), "/data/subject/customer").status(404),
-        case("has another tenant's allocation", &|event| event["data"] = json!({ "allocation": scene.foreign_card, "uses": event["data"]["uses"] }), "/data/allocation").status(404),
-        case("has an allocation of another kind", &|event| event["data"] = json!({ "allocation": scene.hold, "uses": event["data"]["uses"] }), "/data/allocation"),
-        case("has a dimension that is a number", &|event| event["data"]["dimensions"] = json!({ "tool": 7 }), "/data/dimensions/tool"),
-        case("has an empty dimension's name", &|event| event["data"]["dimensions"] = json!({ "": "x" }), "/data/dimensions/"),
+        case(
+            "has an unknown customer",
+            &|event| event["data"]["subject"]["customer"] = "nobody".into(),
+            "/data/subject/customer",
+        )
+        .status(404),
+        case("has an unknown user", &|event| event["data"]["subject"]["user"] = "nobody".into(), "/data/subject/user")
+            .status(404),
+        case(
+            "has another tenant's customer",
+            &|event| event["data"]["subject"]["customer"] = scene.foreign_id("customers", "acme-shop").into(),
+            "/data/subject/customer",
+        )
+        .status(404),
+        case(
+            "has another tenant's allocation",
+            &|event| event["data"] = json!({ "allocation": scene.foreign_card, "uses": event["data"]["uses"] }),
+            "/data/allocation",
+        )
+        .status(404),
+        case(
+            "has an allocation of another kind",
+            &|event| event["data"] = json!({ "allocation": scene.hold, "uses": event["data"]["uses"] }),
+            "/data/allocation",
+        ),
+        case(
+            "has a dimension that is a number",
+            &|event| event["data"]["dimensions"] = json!({ "tool": 7 }),
+            "/data/dimensions/tool",
+        ),
+        case(
+            "has an empty dimension's name",
+            &|event| event["data"]["dimensions"] = json!({ "": "x" }),
+            "/data/dimensions/",
+        ),
     ];
     cases.extend(NO_AMOUNTS.iter().map(|amount| {
         let body = good().to_string().replace("\"amount\":1", &format!("\"amount\":{amount}"));
@@ -92,7 +133,11 @@ fn batched(scene: &Scene) -> Vec<Case> {
     (wrong["id"], wrong["data"]["uses"][0]["amount"]) = ("bad-2".into(), (-1).into());
     let many: Vec<Value> = (0..1_001).map(|_| json!({})).collect();
     vec![
-        as_media(scene, media, Case::post("has one that is wrong", PATH, &json!([good(), wrong]).to_string()).at("/1/data/uses/0/amount")),
+        as_media(
+            scene,
+            media,
+            Case::post("has one that is wrong", PATH, &json!([good(), wrong]).to_string()).at("/1/data/uses/0/amount"),
+        ),
         as_media(scene, media, Case::post("is an object", PATH, &good().to_string())),
         as_media(scene, media, Case::post("has 1,001 events", PATH, &json!(many).to_string()).at("")),
     ]

@@ -46,8 +46,13 @@ fn settling(scene: &Scene, act: &'static str, member: &'static str, foreign: &'s
         case("has a feature twice", with(&vec![used(GENERATE); 2].join(",")), format!("/{member}/1/feature")),
         case("has a feature that is not held", with(&used("image.upload")), format!("/{member}/0/feature")),
         case("has an unknown feature", with(&used("image.nothing")), format!("/{member}/0/feature")),
-        case("has another tenant's feature", with(&used(&scene.foreign_id("features", GENERATE))), format!("/{member}/0/feature")),
-        case("has a used key", format!("{{\"idempotency_key\":\"{USED_KEY}\"}}"), "/idempotency_key".to_owned()).status(422),
+        case(
+            "has another tenant's feature",
+            with(&used(&scene.foreign_id("features", GENERATE))),
+            format!("/{member}/0/feature"),
+        ),
+        case("has a used key", format!("{{\"idempotency_key\":\"{USED_KEY}\"}}"), "/idempotency_key".to_owned())
+            .status(422),
         case("has an empty key", "{\"idempotency_key\":\"\"}".to_owned(), "/idempotency_key".to_owned()),
         case("has a member twice", format!("{{\"{member}\":[],\"{member}\":[]}}"), format!("/{member}")),
     ];
@@ -70,7 +75,9 @@ fn extending(scene: &Scene) -> Vec<Case> {
         Case::post("has a ttl twice", path.clone(), "{\"ttl_s\":60,\"ttl_s\":60}").at("/ttl_s"),
     ];
     for ttl in ["0", "-1", "1.5", "3601", "18446744073709551615", "1e400", "\"60\"", "null"] {
-        cases.push(Case::post(format!("has a ttl of {ttl}"), path.clone(), &format!("{{\"ttl_s\":{ttl}}}")).at("/ttl_s"));
+        cases.push(
+            Case::post(format!("has a ttl of {ttl}"), path.clone(), &format!("{{\"ttl_s\":{ttl}}}")).at("/ttl_s"),
+        );
     }
     cases
 }

@@ -41,29 +41,57 @@ impl Scene {
         let server = Server::start(database).await;
         let client = server.client();
         let stranger = client.with_key(&server.other.gate_key);
-        let card = client.carve(&Carve::of_user("acme-shop", "ada", "bad-input").line(GENERATE, 10)).await.id().to_owned();
+        let card =
+            client.carve(&Carve::of_user("acme-shop", "ada", "bad-input").line(GENERATE, 10)).await.id().to_owned();
         assert!(client.consume(&Call::on(&card).uses(GENERATE, 1).key(USED_KEY)).await.allowed());
         let carve = Carve::of("acme-shop", "carved-before").line(GENERATE, 1).key(USED_KEY.to_owned() + "-to-carve");
         let closed = client.carve(&carve).await.id().to_owned();
         client.close(&closed).await;
         let end = now().saturating_add(Duration::from_millis(300));
-        let expired = client.carve(&Carve::of("acme-shop", "over").line(GENERATE, 1).until(end.to_string())).await.id().to_owned();
+        let expired = client
+            .carve(&Carve::of("acme-shop", "over").line(GENERATE, 1).until(end.to_string()))
+            .await
+            .id()
+            .to_owned();
         let hold = client.reserve(&Call::on(&card).uses(GENERATE, 2).ttl_s(900)).await.hold().to_owned();
         let foreign_card = stranger.carve(&Carve { 0: foreign_carve() }).await.id().to_owned();
-        let foreign_hold = stranger.reserve(&Call::on(&foreign_card).uses(GENERATE, 2).ttl_s(900)).await.hold().to_owned();
+        let foreign_hold =
+            stranger.reserve(&Call::on(&foreign_card).uses(GENERATE, 2).ttl_s(900)).await.hold().to_owned();
         let issue = ["keys", "issue", "--tenant", "image-shop", "--environment", "test", "--kind", "gate", "--json"];
         let issued = almoner_tests::program::run_json(&mut server.almoner(&issue));
         let test_key = issued["key"].as_str().expect("a key").to_owned();
-        eventually("the card expires", async || (client.statement(&expired).await.state() == "expired").then_some(())).await;
+        eventually("the card expires", async || (client.statement(&expired).await.state() == "expired").then_some(()))
+            .await;
 
-        let keys = [&server.shop.gate_key, &server.shop.operator_key, &server.other.gate_key, &server.other.operator_key, &test_key];
+        let keys = [
+            &server.shop.gate_key,
+            &server.shop.operator_key,
+            &server.other.gate_key,
+            &server.other.operator_key,
+            &test_key,
+        ];
         let hash = |key: &&String| Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         let hashes: Vec<String> = keys.iter().map(hash).collect();
         let secrets = keys.iter().map(|key| (*key).clone()).chain(hashes).collect();
         let mut foreign = server.other.ids();
         foreign.extend([foreign_card.clone(), foreign_hold.clone()]);
         let (foreign_key, operator_key) = (server.other.gate_key.clone(), server.shop.operator_key.clone());
-        Self { server, client, stranger, card, expired, closed, hold, foreign_card, foreign_hold, foreign_key, operator_key, test_key, secrets, foreign }
+        Self {
+            server,
+            client,
+            stranger,
+            card,
+            expired,
+            closed,
+            hold,
+            foreign_card,
+            foreign_hold,
+            foreign_key,
+            operator_key,
+            test_key,
+            secrets,
+            foreign,
+        }
     }
 
     /// The shop's own things.
@@ -79,7 +107,8 @@ impl Scene {
     /// What both companies see, byte for byte.
     pub(crate) async fn views(&self) -> Vec<(String, String)> {
         let mut views = Vec::new();
-        let months = ["customer=acme-shop", "customer=acme-shop&user=ada", "customer=acme-shop&user=ben", "customer=bolt-store"];
+        let months =
+            ["customer=acme-shop", "customer=acme-shop&user=ada", "customer=acme-shop&user=ben", "customer=bolt-store"];
         for query in months {
             views.push(self.view(&self.client, &format!("/v1/entitlements?{query}")).await);
         }
@@ -110,7 +139,12 @@ impl Scene {
     pub(crate) fn leak(&self, reply: &Reply, sent: &str) -> Option<String> {
         let told = format!("{:?} {}", reply.headers, reply.text());
         let secret = self.secrets.iter().find(|secret| told.contains(*secret)).map(|_| "it tells a secret".to_owned());
-        let foreign = || self.foreign.iter().find(|id| told.contains(*id) && !sent.contains(*id)).map(|id| format!("it tells of {id}"));
+        let foreign = || {
+            self.foreign
+                .iter()
+                .find(|id| told.contains(*id) && !sent.contains(*id))
+                .map(|id| format!("it tells of {id}"))
+        };
         secret.or_else(foreign)
     }
 
@@ -118,7 +152,8 @@ impl Scene {
     pub(crate) fn denied(&self) -> Vec<(String, &'static str)> {
         let uses = json!([{ "feature": GENERATE, "amount": 1 }]);
         let subject = |customer: &str, user: Option<&str>| {
-            let subject = user.map_or_else(|| json!({ "customer": customer }), |user| json!({ "customer": customer, "user": user }));
+            let subject = user
+                .map_or_else(|| json!({ "customer": customer }), |user| json!({ "customer": customer, "user": user }));
             json!({ "subject": subject, "uses": uses }).to_string()
         };
         let on = |card: &str| json!({ "allocation": card, "uses": uses }).to_string();

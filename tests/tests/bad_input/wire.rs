@@ -55,7 +55,12 @@ fn keys(scene: &Scene) -> Vec<Case> {
         for (name, key) in &wrong {
             let mut headers = vec![("content-type", "application/json")];
             headers.extend(key.iter().map(|key| ("authorization", key.as_str())));
-            cases.push(Case::post(format!("with {name}"), path.clone(), &body).method(method.clone()).headers(&headers).status(401));
+            cases.push(
+                Case::post(format!("with {name}"), path.clone(), &body)
+                    .method(method.clone())
+                    .headers(&headers)
+                    .status(401),
+            );
         }
     }
     // Keys of others find nothing of the shop's.
@@ -64,7 +69,8 @@ fn keys(scene: &Scene) -> Vec<Case> {
             let own = path.contains(&scene.card) || path.contains(&scene.hold) || body.contains(&scene.card);
             if own {
                 let headers = [("content-type", "application/json"), ("authorization", &*bearer(key))];
-                let name = if *key == scene.test_key { "by a key of the test environment" } else { "by another tenant's key" };
+                let name =
+                    if *key == scene.test_key { "by a key of the test environment" } else { "by another tenant's key" };
                 cases.push(Case::post(name, path, &body).method(method).headers(&headers));
             }
         }
@@ -76,11 +82,25 @@ fn media(scene: &Scene) -> Vec<Case> {
     let (name, key) = scene.client.authorization();
     let mut cases = Vec::new();
     for (method, path, body) in routes(scene).into_iter().filter(|(method, _, _)| *method == Method::POST) {
-        for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "application/jsonp", "json", "*/*"] {
+        for media in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/xml",
+            "application/jsonp",
+            "json",
+            "*/*",
+        ] {
             let headers = [(name.as_str(), key.as_str()), ("content-type", media)];
-            cases.push(Case::post(format!("as {media}"), path.clone(), &body).method(method.clone()).headers(&headers).status(415));
+            cases.push(
+                Case::post(format!("as {media}"), path.clone(), &body)
+                    .method(method.clone())
+                    .headers(&headers)
+                    .status(415),
+            );
         }
-        let packed = [(name.as_str(), key.as_str()), ("content-type", "application/json"), ("content-encoding", "gzip")];
+        let packed =
+            [(name.as_str(), key.as_str()), ("content-type", "application/json"), ("content-encoding", "gzip")];
         cases.push(Case::post("says that it is packed and is not", path, &body).headers(&packed));
     }
     cases
@@ -94,9 +114,15 @@ fn paths(scene: &Scene) -> Vec<Case> {
                 cases.push(Case::post("by a wrong method", path.clone(), &body).method(method).status(405));
             }
         }
-        cases.push(Case::post("with a slash at its end", format!("{}/", path.split('?').next().unwrap_or_default()), &body).method(right).status(404));
+        cases.push(
+            Case::post("with a slash at its end", format!("{}/", path.split('?').next().unwrap_or_default()), &body)
+                .method(right)
+                .status(404),
+        );
     }
-    for path in ["/v1/", "/v1/nothing", "/v2/consume", "/v1/consume/more", "/nothing", "/v1/allocations/a/b/c", "//v1/consume"] {
+    for path in
+        ["/v1/", "/v1/nothing", "/v2/consume", "/v1/consume/more", "/nothing", "/v1/allocations/a/b/c", "//v1/consume"]
+    {
         cases.push(Case::post("goes nowhere", path, "{}").status(404));
     }
     cases.push(Case::get("goes nowhere", "/").status(404));

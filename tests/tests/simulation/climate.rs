@@ -50,7 +50,7 @@ impl Climate {
     pub(crate) fn of(dice: &mut Dice) -> Self {
         let mut some = |max: u64| if dice.chance(600) { dice.between(0, max) } else { 0 };
         let (drop, double, slow) = (some(150), some(200), some(60));
-        let (cut, kill, ledger, lull) = (some(15), some(10), some(4), some(8));
+        let (cut, kill, ledger, lull) = (some(15), some(12), some(4), some(20));
         let (power, disk, people) = (some(1_000), some(120), some(40));
         Self {
             gates: usize::try_from(dice.between(1, 5)).unwrap_or(1),
@@ -70,7 +70,7 @@ impl Climate {
             holds: if dice.chance(700) { dice.between(0, 300) } else { 0 },
             fast: [0, 500, 1_000][usize::try_from(dice.below(3)).unwrap_or(0)],
             clock_percent: 10,
-            quota: dice.between(40, 300),
+            quota: dice.between(40, 800),
             month_ends: dice.chance(300),
         }
     }

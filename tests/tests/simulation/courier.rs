@@ -21,7 +21,14 @@ const CALLS_AHEAD: i64 = 16;
 impl Gate {
     /// What the gate has to say in a realm now; `flush`: also what it has just used. It is on the disk before it is said.
     /// `number` is the attempt's, `lease` the id of a lease that may have to be opened.
-    pub(crate) fn round(&mut self, realm: Realm, now: Timestamp, flush: bool, number: u64, lease: LeaseId) -> Option<Request> {
+    pub(crate) fn round(
+        &mut self,
+        realm: Realm,
+        now: Timestamp,
+        flush: bool,
+        number: u64,
+        lease: LeaseId,
+    ) -> Option<Request> {
         let uptime = self.uptime(now);
         self.attempts.retain(|attempt| uptime.saturating_since(attempt.at) < ATTEMPT_TIMEOUT);
         if !self.up || self.attempts.iter().any(|attempt| attempt.realm == realm) {
@@ -97,7 +104,8 @@ impl Gate {
     /// Hears the answer to an attempt, unless it was given up. Answers what went wrong, and calls that may go on.
     pub(crate) fn hear(&mut self, reply: &Reply) -> Result<Vec<(AccountId, Call)>, String> {
         let known = self.attempts.iter().position(|attempt| attempt.number == reply.attempt);
-        let Some(attempt) = known.filter(|_| self.up && self.life == reply.by).map(|at| self.attempts.remove(at)) else {
+        let Some(attempt) = known.filter(|_| self.up && self.life == reply.by).map(|at| self.attempts.remove(at))
+        else {
             return Ok(Vec::new());
         };
         for (lease, reply) in attempt.leases.iter().zip(&reply.replies) {

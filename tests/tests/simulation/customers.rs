@@ -58,6 +58,9 @@ impl<R: Rules> World<R> {
         self.gates[gate].purse(realm, &handle);
         *self.truth.asked.entry(realm).or_default() += amount.get();
         self.calls += 1;
+        if astray {
+            self.see("a stranger that was let in");
+        }
         let hold = self.dice.chance(self.climate.holds).then(|| self.id());
         let least_free = free(&self.store.core(), handle.account);
         let (id, arrived) = (self.calls, self.now());
@@ -114,7 +117,10 @@ impl<R: Rules> World<R> {
                 call.amount.get(),
                 call.least_free.get()
             )),
-            Outcome::Exhausted => Ok(()),
+            Outcome::Exhausted => {
+                self.see("a call that is denied");
+                Ok(())
+            }
             Outcome::Closed => self.check_closed(account),
         }
     }
@@ -122,7 +128,9 @@ impl<R: Rules> World<R> {
     /// Customers hear what is safe on the gate's disk.
     pub(crate) fn answers(&mut self, gate: usize) -> Result<(), String> {
         for answer in self.gates[gate].answered::<R>() {
-            let Some((owner, chain)) = self.chains.get(&answer.account) else { return Err("served from nowhere".into()) };
+            let Some((owner, chain)) = self.chains.get(&answer.account) else {
+                return Err("served from nowhere".into());
+            };
             let realm = self.gates[gate].purses.get(&answer.account).map(|purse| purse.realm);
             if realm.is_some_and(|realm| realm != *owner) {
                 return Err(format!("STRANGER: a customer of {realm:?} was served from {} of {owner}", answer.account));
@@ -147,6 +155,7 @@ impl<R: Rules> World<R> {
             && let Some(spent) = gate.settle_hold(hold.account, hold.id, actual, false, now)
         {
             self.truth.debited += spent.get();
+            self.see("a commit at its gate");
             return self.answers(hold.gate);
         }
         if self.gates.iter().any(|gate| gate.reaches_ledger()) {
@@ -182,6 +191,7 @@ impl<R: Rules> World<R> {
             other => return Err(format!("a commit that says nothing of units: {other:?}")),
         };
         self.truth.debited += spent.get();
+        self.see("a commit in the ledger");
         // The answer itself may be lost: then the customer does not know, and what was spent stays spent.
         if !self.dice.chance(self.climate.drop) {
             let (_, chain) = &self.chains[&hold.account];

@@ -43,7 +43,14 @@ impl<R: Rules> World<R> {
 
     fn kill(&mut self, index: usize) {
         let gate = &mut self.gates[index];
-        if gate.die(&self.climate, &mut self.dice) == Death::Disk {
+        let death = gate.die(&self.climate, &mut self.dice);
+        self.see(match death {
+            Death::Killed => "a gate that is killed",
+            Death::Power => "a power cut",
+            Death::Disk => "a lost disk",
+        });
+        if death == Death::Disk {
+            let gate = &mut self.gates[index];
             let life = gate.life;
             let mine = |lease: &almoner_domain::lease::Lease| lease.holder.node == life.node && !lease.state.is_final();
             let lost: Vec<LeaseId> = self.store.core().leases().filter(|(_, l)| mine(l)).map(|(_, l)| l.id).collect();
@@ -76,7 +83,8 @@ impl<R: Rules> World<R> {
             Some(parent) if self.dice.chance(500) => Source::Allocation(*parent),
             _ => Source::Subject(self.shops[shop].ada()),
         };
-        let most = if matches!(source, Source::Allocation(_)) { self.climate.quota / 6 } else { self.climate.quota / 2 };
+        let most =
+            if matches!(source, Source::Allocation(_)) { self.climate.quota / 6 } else { self.climate.quota / 2 };
         let amount = i64::try_from(self.dice.between(1, most)).unwrap_or(1);
         let lasts = Duration::from_secs(self.dice.between(60, 3_000));
         let (now, id) = (self.now(), self.id());
@@ -110,6 +118,8 @@ impl<R: Rules> World<R> {
         let Some((realm, lease)) = found else { return Ok(()) };
         if core.forfeit(now, realm, lease.id).map_err(|fault| fault.to_string())? {
             self.truth.forfeited += lease.n.saturating_sub(lease.used).get();
+            drop(core);
+            self.see("a lease that is forfeited");
         }
         Ok(())
     }
@@ -132,7 +142,14 @@ impl<R: Rules> World<R> {
             }
         }
         if self.dice.chance(100) && self.gates.iter().any(|gate| gate.reaches_ledger()) {
-            self.store.core().sweep(self.clock_now(), 100).map_err(|fault| fault.to_string())?;
+            let swept = self.store.core().sweep(self.clock_now(), 100).map_err(|fault| fault.to_string())?;
+            let kinds = [
+                ("an allocation that expires", swept.allocations),
+                ("a hold that expires in the ledger", swept.holds),
+                ("a lease in doubt", swept.leases),
+                ("a month that ends", swept.windows),
+            ];
+            kinds.into_iter().filter(|(_, count)| *count > 0).for_each(|(what, _)| self.see(what));
         }
         Ok(())
     }
@@ -166,7 +183,8 @@ impl<R: Rules> World<R> {
         let now = self.now();
         let gate = &mut self.gates[index];
         let civil = gate.civil(now);
-        let over = gate.purses.values().flat_map(|purse| purse.holds.iter().map(|(id, held)| (purse.account, *id, held.1)));
+        let over =
+            gate.purses.values().flat_map(|purse| purse.holds.iter().map(|(id, held)| (purse.account, *id, held.1)));
         let over: Vec<_> = over.filter(|(_, _, until)| *until <= civil).collect();
         for (account, hold, _) in over {
             gate.settle_hold(account, hold, Units::ZERO, true, now);
@@ -186,7 +204,8 @@ impl<R: Rules> World<R> {
             gate.position = Some(at);
             let Change::Allocation(id) = change else { continue };
             gate.handles.retain(|(_, target), _| *target != super::gate::Target::Allocation(id));
-            let ended = core.allocation(now, realm, id).is_none_or(|standing| standing.state != AllocationState::Active);
+            let ended =
+                core.allocation(now, realm, id).is_none_or(|standing| standing.state != AllocationState::Active);
             let accounts = core.statement(realm, id).map_or(Vec::new(), |s| s.lines);
             for line in accounts.iter().filter(|_| ended) {
                 if let Some(purse) = gate.purses.get_mut(&line.account) {

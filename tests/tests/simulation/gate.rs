@@ -247,7 +247,14 @@ impl Gate {
     }
 
     /// Settles a hold that is open here: `Some` when it was, with what was spent.
-    pub(crate) fn settle_hold(&mut self, account: AccountId, hold: HoldId, actual: Units, expires: bool, now: Timestamp) -> Option<Units> {
+    pub(crate) fn settle_hold(
+        &mut self,
+        account: AccountId,
+        hold: HoldId,
+        actual: Units,
+        expires: bool,
+        now: Timestamp,
+    ) -> Option<Units> {
         let (uptime, civil) = (self.uptime(now), self.civil(now));
         let purse = self.purses.get_mut(&account)?;
         let (amount, until) = *purse.holds.get(&hold)?;

@@ -9,8 +9,7 @@ use almoner_domain::units::Units;
 use almoner_testkit::memory::Core;
 use std::collections::{BTreeMap, BTreeSet};
 
-const POCKETS: [Pocket; 6] =
-    [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed];
+const POCKETS: [Pocket; 6] = [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed];
 
 /// Follows the ledger line by line.
 #[derive(Debug, Default)]
@@ -128,5 +127,9 @@ fn check_truth(truth: &Truth, account: &Account) -> Result<(), String> {
     let balance = &account.balance;
     let spare = balance.get(Pocket::Free).saturating_add(balance.get(Pocket::Lapsed));
     let charged = balance.granted().saturating_sub(spare).get();
-    if told > charged { Err(format!("OVER-GRANTED: customers were told {told} units of {charged}: {account:?}")) } else { Ok(()) }
+    if told > charged {
+        Err(format!("OVER-GRANTED: customers were told {told} units of {charged}: {account:?}"))
+    } else {
+        Ok(())
+    }
 }

@@ -3,8 +3,8 @@
 use almoner_domain::account::Pocket;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{HoldId, LeaseId};
-use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::lease::{Incarnation, LeaseReply, LeaseReport, LeaseState};
+use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::movement::Cause;
 use almoner_domain::tenant::Realm;
 use almoner_domain::units::Units;

@@ -10,7 +10,7 @@ use super::rules::Rules;
 use super::truth::Truth;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::id::{AccountId, AllocationId, Id, LeaseId, NodeId};
-use almoner_domain::lease::{Incarnation, Lease};
+use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::time::{Clock, Timestamp};
@@ -46,6 +46,8 @@ pub(crate) struct World<R> {
     pub(crate) told: Vec<LeaseId>,
     pub(crate) attempts: u64,
     pub(crate) calls: u64,
+    /// How often what has happened, to know that a run is as rough as it is meant to be.
+    pub(crate) seen: BTreeMap<&'static str, u64>,
     rules: PhantomData<R>,
 }
 
@@ -54,7 +56,8 @@ impl<R: Rules> World<R> {
     pub(crate) fn in_climate(mut dice: Dice, climate: Climate) -> Self {
         let begin = if climate.month_ends { at(image_shop::MONTH_END) } else { at(almoner_testkit::clock::BEGIN) };
         let before = Duration::from_secs(if climate.month_ends { dice.between(60, 900) } else { 0 });
-        let clock = MockClock::at(Timestamp::from_micros(begin.as_micros() - i64::try_from(before.as_micros()).unwrap_or(0)));
+        let clock =
+            MockClock::at(Timestamp::from_micros(begin.as_micros() - i64::try_from(before.as_micros()).unwrap_or(0)));
         let entropy = Arc::new(SeededEntropy::new(dice.roll()));
         let chance: Arc<dyn Entropy> = entropy.clone();
         let store = MemoryStore::under(R::laws(), Arc::new(clock.clone()), chance);
@@ -76,6 +79,7 @@ impl<R: Rules> World<R> {
             told: Vec::new(),
             attempts: 0,
             calls: 0,
+            seen: BTreeMap::new(),
             rules: PhantomData,
         };
         world.furnish();
@@ -93,7 +97,8 @@ impl<R: Rules> World<R> {
             let mut gate = Gate::new(index, Incarnation { node: self.id::<NodeId>(), number: 0 });
             gate.fast = self.dice.chance(self.climate.fast);
             gate.rate = self.dice.between(100 - self.climate.clock_percent, 100 + self.climate.clock_percent);
-            gate.ahead_ms = i64::try_from(self.dice.between(0, 2 * SKEW_MS)).unwrap_or(0) - i64::try_from(SKEW_MS).unwrap_or(0);
+            gate.ahead_ms =
+                i64::try_from(self.dice.between(0, 2 * SKEW_MS)).unwrap_or(0) - i64::try_from(SKEW_MS).unwrap_or(0);
             self.gates.push(gate);
             self.boot(index);
         }
@@ -123,8 +128,16 @@ impl<R: Rules> World<R> {
         if !gate.up && !gate.mute && !gate.deaf {
             let node = gate.life.node;
             let lost = gate.boot::<R>(&mut self.store.core(), now, node, principals, &mut self.truth);
+            let recovered = !gate.settling.is_empty();
             self.lost.extend(lost);
+            if recovered {
+                self.see("a lease that is recovered");
+            }
         }
+    }
+
+    pub(crate) fn see(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
     }
 
     /// Can nobody speak for this lease any more?
@@ -165,6 +178,15 @@ impl<R: Rules> World<R> {
         let fenced = by.node != self.gates[gate].life.node || by.number != self.gates[gate].life.number;
         let before = fenced.then(|| self.leases_of(by.node));
         let replies = self.store.core().settle(self.now(), realm, by, &batch).map_err(|fault| fault.to_string())?;
+        for reply in &replies {
+            match reply {
+                LeaseReply::Fenced => self.see("a report of an earlier life"),
+                LeaseReply::OutOfSequence { .. } => self.see("a report out of order"),
+                LeaseReply::Applied { recalled: true, .. } => self.see("a recall"),
+                LeaseReply::Applied { closed: true, .. } => self.see("a lease of what has ended"),
+                _ => {}
+            }
+        }
         if let Some(before) = before.filter(|_| by.node == self.gates[gate].life.node) {
             self.check_fence(&before)?;
         }
@@ -183,7 +205,8 @@ impl<R: Rules> World<R> {
     fn check_fence(&self, before: &[Lease]) -> Result<(), String> {
         let Some(first) = before.first() else { return Ok(()) };
         for (old, new) in before.iter().zip(self.leases_of(first.holder.node)) {
-            let same = (old.id, old.n, old.seq, old.state, old.deadline) == (new.id, new.n, new.seq, new.state, new.deadline);
+            let same =
+                (old.id, old.n, old.seq, old.state, old.deadline) == (new.id, new.n, new.seq, new.state, new.deadline);
             if !same || new.used < old.used {
                 return Err(format!("a fenced life changed {old:?} into {new:?}"));
             }

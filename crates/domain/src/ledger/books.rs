@@ -167,7 +167,13 @@ impl<'e> Books<'e> {
     }
 
     /// Moves free units of an account into an account below it.
-    pub fn post_down(&mut self, parent: AccountId, child: AccountId, amount: Units, cause: Cause) -> Result<(), LedgerError> {
+    pub fn post_down(
+        &mut self,
+        parent: AccountId,
+        child: AccountId,
+        amount: Units,
+        cause: Cause,
+    ) -> Result<(), LedgerError> {
         self.post(parent, Some(Pocket::Free), Some(Pocket::Carved), amount, cause)?;
         self.post(child, None, Some(Pocket::Free), amount, cause)
     }
@@ -206,7 +212,8 @@ impl<'e> Books<'e> {
         let balance = self.accounts.get(account)?.balance;
         let (used, granted) = (balance.get(Pocket::Used), balance.granted());
         // In 128 bits: a percentage of a large quota does not fit 64.
-        let reached = |units: Units| i128::from(units.get()) * 100 >= i128::from(granted.get()) * i128::from(THRESHOLD_PERCENT);
+        let reached =
+            |units: Units| i128::from(units.get()) * 100 >= i128::from(granted.get()) * i128::from(THRESHOLD_PERCENT);
         if granted.is_zero() || used == used_before {
             return Ok(());
         }

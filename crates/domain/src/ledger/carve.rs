@@ -176,7 +176,8 @@ fn terms_below(books: &Books<'_>, order: &CarveOrder, parent: &Allocation) -> Re
     if parent.depth >= DEPTH_MAX {
         return Err(CarveRefusal::TooDeep);
     }
-    let same = (order.principals.customer, order.principals.user) == (parent.principals.customer, parent.principals.user);
+    let same =
+        (order.principals.customer, order.principals.user) == (parent.principals.customer, parent.principals.user);
     if !same {
         return Err(CarveRefusal::OtherPrincipal);
     }
@@ -208,7 +209,12 @@ fn short(account: &Account, asked: Units) -> Option<CarveRefusal> {
     })
 }
 
-fn add_line(books: &mut Books<'_>, order: &CarveOrder, terms: &Terms, from: AccountId) -> Result<AccountId, LedgerError> {
+fn add_line(
+    books: &mut Books<'_>,
+    order: &CarveOrder,
+    terms: &Terms,
+    from: AccountId,
+) -> Result<AccountId, LedgerError> {
     let above = books.accounts.get(from)?;
     let id = books.new_id::<AccountId>();
     let account = Account {

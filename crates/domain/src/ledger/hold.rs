@@ -82,7 +82,11 @@ fn settle_part(
 }
 
 /// Gives a hold until `until`.
-pub fn extend_hold(books: &mut Books<'_>, id: HoldId, until: Timestamp) -> Result<Result<(), HoldRefusal>, LedgerError> {
+pub fn extend_hold(
+    books: &mut Books<'_>,
+    id: HoldId,
+    until: Timestamp,
+) -> Result<Result<(), HoldRefusal>, LedgerError> {
     let now = books.now;
     let hold = books.holds.change(id)?;
     if let Err(refusal) = still_open(hold.open, hold.expires_at, now) {

@@ -278,7 +278,12 @@ pub fn forfeit(books: &mut Books<'_>, id: LeaseId) -> Result<bool, LedgerError> 
 }
 
 /// Gives back the second debit of an idempotency key that two gates served.
-pub fn refund(books: &mut Books<'_>, account: AccountId, amount: Units, decision: DecisionId) -> Result<(), LedgerError> {
+pub fn refund(
+    books: &mut Books<'_>,
+    account: AccountId,
+    amount: Units,
+    decision: DecisionId,
+) -> Result<(), LedgerError> {
     books.post(account, Some(Pocket::Used), Some(Pocket::Free), amount, Cause::Duplicate(decision))?;
     books.surrender(account)
 }

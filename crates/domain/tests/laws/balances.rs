@@ -5,8 +5,7 @@ use almoner_domain::account::{Balance, Pocket};
 use almoner_domain::units::Units;
 use proptest::prelude::*;
 
-const POCKETS: [Pocket; 6] =
-    [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed];
+const POCKETS: [Pocket; 6] = [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed];
 
 fn pocket() -> impl Strategy<Value = Option<Pocket>> {
     proptest::option::weighted(0.8, proptest::sample::select(POCKETS.to_vec()))

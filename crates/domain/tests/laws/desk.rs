@@ -4,8 +4,8 @@ use crate::units;
 use crate::world::{World, feature, id, life, principals};
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, HoldId, LeaseId};
-use almoner_domain::ledger::{LedgerError, settle};
 use almoner_domain::lease::{Incarnation, LeaseReply, LeaseReport, Wish};
+use almoner_domain::ledger::{LedgerError, settle};
 use almoner_domain::units::Units;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,7 +87,8 @@ impl Desk {
         let hold = id(self.next);
         purse.holds.insert(hold, units(amount));
         let expires_at = world.now.saturating_add(Duration::from_secs(HOLD_S));
-        let facts = Hold { id: hold, allocation: None, principals: principals(), expires_at, open: true, parts: Vec::new() };
+        let facts =
+            Hold { id: hold, allocation: None, principals: principals(), expires_at, open: true, parts: Vec::new() };
         self.facts.insert(hold, facts);
         Some(hold)
     }

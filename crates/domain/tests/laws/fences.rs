@@ -5,8 +5,8 @@ use crate::units;
 use crate::world::{World, id, life};
 use almoner_domain::account::Pocket;
 use almoner_domain::id::{AccountId, LeaseId};
-use almoner_domain::ledger::settle;
 use almoner_domain::lease::{LeaseReply, LeaseReport, Wish};
+use almoner_domain::ledger::settle;
 use proptest::prelude::*;
 
 const LEASED: i64 = 40;

@@ -8,10 +8,10 @@ use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::feature::ExcessRule;
 use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
+use almoner_domain::lease::Wish;
 use almoner_domain::ledger::{
     HoldOrder, carve, close_window, doubt, end, expire_hold, extend_hold, forfeit, refund, settle_hold,
 };
-use almoner_domain::lease::Wish;
 use almoner_domain::units::Units;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -169,7 +169,9 @@ impl History {
             }
             false => (None, pick(&tops, from).unwrap()),
         };
-        if parent.is_none() && matches!(self.world.accounts[&account].owner, almoner_domain::account::AccountOwner::Allocation(_)) {
+        if parent.is_none()
+            && matches!(self.world.accounts[&account].owner, almoner_domain::account::AccountOwner::Allocation(_))
+        {
             return Ok(());
         }
         let mut order = self.world.order(account, parent, units(amount));

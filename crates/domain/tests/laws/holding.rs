@@ -7,8 +7,8 @@ use almoner_domain::allocation::AllocationState;
 use almoner_domain::feature::ExcessRule;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, HoldId, LeaseId};
-use almoner_domain::ledger::{HoldOrder, HoldRefusal, carve, end, expire_hold, extend_hold, settle, settle_hold};
 use almoner_domain::lease::{LeaseReply, LeaseReport, Wish};
+use almoner_domain::ledger::{HoldOrder, HoldRefusal, carve, end, expire_hold, extend_hold, settle, settle_hold};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ fn order(actual: i64, excess: ExcessRule) -> HoldOrder {
 /// Leases `held + idle` units out of an account and settles the lease with `held` of them in a hold.
 fn stand(world: &mut World, account: AccountId, lease: u128, held: i64, idle: i64) -> LeaseReply {
     let expires_at = world.now.saturating_add(TTL);
-    let facts = Hold { id: hold(), allocation: None, principals: principals(), expires_at, open: true, parts: Vec::new() };
+    let facts =
+        Hold { id: hold(), allocation: None, principals: principals(), expires_at, open: true, parts: Vec::new() };
     let lease = id::<LeaseId>(lease);
     let raise = Wish::Raise { need: units(held + idle), want: units(0) };
     let close = Wish::Settle { holds: vec![(hold(), units(held))] };

@@ -5,8 +5,8 @@ use crate::{config, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, HoldId, LeaseId};
-use almoner_domain::ledger::{lease_size, settle};
 use almoner_domain::lease::{LeaseReply, LeaseReport, LeaseState, Wish};
+use almoner_domain::ledger::{lease_size, settle};
 use almoner_domain::units::Units;
 use proptest::prelude::*;
 

@@ -3,10 +3,10 @@
 use crate::world::{World, id, life};
 use crate::{config, units};
 use almoner_domain::account::Balance;
-use almoner_domain::id::{AccountId, LeaseId};
 use almoner_domain::allocation::AllocationState;
-use almoner_domain::ledger::{carve, end, settle};
+use almoner_domain::id::{AccountId, LeaseId};
 use almoner_domain::lease::{LeaseReport, Wish};
+use almoner_domain::ledger::{carve, end, settle};
 use proptest::prelude::*;
 
 fn parts() -> impl Strategy<Value = Vec<i64>> {

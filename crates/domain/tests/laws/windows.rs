@@ -33,10 +33,10 @@ fn instant() -> impl Strategy<Value = Timestamp> {
 
 /// Late days of a month and the first, at midnight of some zone: what real anchors look like.
 fn month_edge() -> impl Strategy<Value = Timestamp> {
-    (2_000..2_050_i32, 1..=12_u8, prop_oneof![28..=31_u8, Just(1_u8)], 0..24_u8).prop_filter_map(
-        "no such day",
-        |(year, month, day, hour)| Timestamp::parse(&format!("{year}-{month:02}-{day:02}T{hour:02}:00:00Z")).ok(),
-    )
+    (2_000..2_050_i32, 1..=12_u8, prop_oneof![28..=31_u8, Just(1_u8)], 0..24_u8)
+        .prop_filter_map("no such day", |(year, month, day, hour)| {
+            Timestamp::parse(&format!("{year}-{month:02}-{day:02}T{hour:02}:00:00Z")).ok()
+        })
 }
 
 fn calendar() -> impl Strategy<Value = Calendar> {

@@ -9,8 +9,8 @@ use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, EntitlementId, FeatureId, HoldId, Id, LeaseId, NodeId, SessionId,
     SubscriptionId, UserId,
 };
-use almoner_domain::ledger::{Books, CarveOrder, LedgerError, open_share, open_window};
 use almoner_domain::lease::{Incarnation, Lease};
+use almoner_domain::ledger::{Books, CarveOrder, LedgerError, open_share, open_window};
 use almoner_domain::movement::Movement;
 use almoner_domain::notice::Notice;
 use almoner_domain::period::{Calendar, UsagePeriod, Window};
@@ -109,7 +109,10 @@ impl World {
     }
 
     /// Applies a law and commits what it did.
-    pub(crate) fn act<T>(&mut self, law: impl FnOnce(&mut Books<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    pub(crate) fn act<T>(
+        &mut self,
+        law: impl FnOnce(&mut Books<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         self.act_if(|_| true, law)
     }
 
@@ -196,7 +199,12 @@ impl World {
 
 /// The chain that everything here is used on behalf of.
 pub(crate) fn principals() -> Principals {
-    Principals { customer: id::<CustomerId>(2), user: None, agent: Some(id::<AgentId>(3)), session: Some(id::<SessionId>(4)) }
+    Principals {
+        customer: id::<CustomerId>(2),
+        user: None,
+        agent: Some(id::<AgentId>(3)),
+        session: Some(id::<SessionId>(4)),
+    }
 }
 
 fn entitlement(number: u128, user: Option<UserId>, quota: Units) -> Entitlement {

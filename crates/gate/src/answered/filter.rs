@@ -106,7 +106,8 @@ impl Filter {
         generations.retain(|generation| {
             let keep = generation.number >= newest - GENERATIONS - 1;
             if !keep {
-                let count: u64 = generation.blocks.iter().map(|b| b.count.load(Ordering::Relaxed).min(b.capacity)).sum();
+                let count: u64 =
+                    generation.blocks.iter().map(|b| b.count.load(Ordering::Relaxed).min(b.capacity)).sum();
                 self.keys.fetch_sub(count.min(self.keys.load(Ordering::Relaxed)), Ordering::Relaxed);
             }
             keep

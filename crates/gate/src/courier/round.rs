@@ -194,7 +194,8 @@ impl Rounds {
                 self.start_settling(&errand.purse, vec![errand.done]);
                 continue;
             }
-            let fresh = || Ask { purse: errand.purse.clone(), costs: Vec::new(), give_back: false, waiting: Vec::new() };
+            let fresh =
+                || Ask { purse: errand.purse.clone(), costs: Vec::new(), give_back: false, waiting: Vec::new() };
             let ask = asks.entry(errand.purse.account).or_insert_with(fresh);
             match errand.want {
                 Want::Raise { cost, .. } => ask.costs.push(cost),

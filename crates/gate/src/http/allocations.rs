@@ -99,7 +99,12 @@ pub(super) async fn statement(request: HttpRequest, door: web::Data<Door>, id: w
     }
 }
 
-pub(super) async fn close(request: HttpRequest, door: web::Data<Door>, id: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn close(
+    request: HttpRequest,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+    body: Body,
+) -> HttpResponse {
     let outcome = async {
         let visit = door.enter(&request, body).await?;
         if !visit.body.is_empty() {
@@ -154,14 +159,21 @@ impl Gate {
     }
 
     /// Why nothing was carved, and what to do.
-    async fn carve_problem(&self, by: Credential, order: &CarveRequest, refused: CarveAnswer) -> Result<Problem, Problem> {
+    async fn carve_problem(
+        &self,
+        by: Credential,
+        order: &CarveRequest,
+        refused: CarveAnswer,
+    ) -> Result<Problem, Problem> {
         let problem = match refused {
             CarveAnswer::Carved(_) | CarveAnswer::Replayed(_) => Refusal::Unavailable(None).into(),
             CarveAnswer::KeyReused => Refusal::KeyReused.into(),
             CarveAnswer::UnknownCustomer => Refusal::UnknownCustomer.into(),
             CarveAnswer::UnknownUser => Refusal::UnknownUser.into(),
-            CarveAnswer::UnknownAgent => Problem::not_found("There is no such agent. Check the id, or register the agent first.")
-                .at("/agent", "names no agent here"),
+            CarveAnswer::UnknownAgent => {
+                Problem::not_found("There is no such agent. Check the id, or register the agent first.")
+                    .at("/agent", "names no agent here")
+            }
             CarveAnswer::UnknownParent => Problem::not_found("There is no such parent allocation. Check the id.")
                 .at("/parent", "names no allocation here"),
             CarveAnswer::Refused(CarveRefusal::Short { feature, free, resets_at, .. }) => {
@@ -191,8 +203,12 @@ impl Gate {
             (Source::Subject(_), Some(at)) => format!(" The quota renews at {at}."),
             _ => String::new(),
         };
-        let detail = format!("Only {free} of {} are free. Nothing was carved.{renews} Ask for less, or close what is not needed.", known.key);
-        Ok(Problem::conflict(detail).at(line_pointer(order, feature, "amount"), format!("is more than the {free} that are free")))
+        let detail = format!(
+            "Only {free} of {} are free. Nothing was carved.{renews} Ask for less, or close what is not needed.",
+            known.key
+        );
+        Ok(Problem::conflict(detail)
+            .at(line_pointer(order, feature, "amount"), format!("is more than the {free} that are free")))
     }
 }
 
@@ -204,13 +220,18 @@ fn refused_terms(refusal: CarveRefusal) -> Problem {
             let from = not_before.map_or(String::new(), |at| format!("from {at} "));
             ("/expires_at", format!("lies outside the parent's window, {from}to {expires_at}"))
         }
-        CarveRefusal::Window => ("/expires_at", "must lie in the future, after not_before and within 366 days".to_owned()),
+        CarveRefusal::Window => {
+            ("/expires_at", "must lie in the future, after not_before and within 366 days".to_owned())
+        }
         CarveRefusal::ParentEnded => ("/parent", "has ended; carve from another".to_owned()),
         CarveRefusal::TooDeep => ("/parent", "is nested as deep as allocations go".to_owned()),
         CarveRefusal::OtherPrincipal => ("/subject", "is not the parent's".to_owned()),
-        CarveRefusal::Lines | CarveRefusal::Short { .. } | CarveRefusal::NotEntitled { .. } => ("/lines", detail.clone()),
+        CarveRefusal::Lines | CarveRefusal::Short { .. } | CarveRefusal::NotEntitled { .. } => {
+            ("/lines", detail.clone())
+        }
     };
-    let problem = if matches!(refusal, CarveRefusal::ParentEnded) { Problem::conflict(detail) } else { Problem::invalid(detail) };
+    let problem =
+        if matches!(refusal, CarveRefusal::ParentEnded) { Problem::conflict(detail) } else { Problem::invalid(detail) };
     problem.at(pointer, said)
 }
 
@@ -266,7 +287,9 @@ fn fingerprint(body: &CarveBody) -> [u8; 16] {
     print.text(&body.session.kind);
     print.text(&body.session.key);
     print.uses(&body.lines);
-    for names in [body.scope.as_ref().and_then(|s| s.tools.as_ref()), body.scope.as_ref().and_then(|s| s.resources.as_ref())] {
+    for names in
+        [body.scope.as_ref().and_then(|s| s.tools.as_ref()), body.scope.as_ref().and_then(|s| s.resources.as_ref())]
+    {
         print.option(names.map(|names| format!("{names:?}")).as_deref());
     }
     print.option(body.not_before.as_deref());

@@ -218,7 +218,10 @@ fn problem(pointer: &str, error: &serde_json::Error) -> Problem {
     let said = said.split(" at line ").next().unwrap_or_default();
     if error.is_data() {
         let (pointer, detail) = member(pointer, said);
-        return Problem { errors: vec![MemberError { pointer: pointer.clone(), detail: detail.clone() }], ..Problem::malformed(format!("{pointer}: {detail}")) };
+        return Problem {
+            errors: vec![MemberError { pointer: pointer.clone(), detail: detail.clone() }],
+            ..Problem::malformed(format!("{pointer}: {detail}"))
+        };
     }
     let detail = format!("The body is not JSON: {said} (line {}, column {}).", error.line(), error.column());
     Problem::malformed(detail).at(pointer, format!("is not JSON: {said}"))

@@ -121,7 +121,9 @@ impl Gate {
         let handle = self.handles.find(by.realm, &call.target, now).await.ok()?;
         let (mut policy, mut limit) = (Vec::new(), Vec::new());
         for used in &answer.decision.uses {
-            let (Some((_, line)), UseKind::Metered { remaining, .. }) = (handle.line(used.feature), &used.kind) else { continue };
+            let (Some((_, line)), UseKind::Metered { remaining, .. }) = (handle.line(used.feature), &used.kind) else {
+                continue;
+            };
             let (Some(end), scale) = (line.line.window.end, line.meter.scale) else { continue };
             let whole = |units: almoner_domain::units::Units| units.get() / 10_i64.pow(u32::from(scale.places()));
             let span = end.saturating_since(line.line.window.start).as_secs();

@@ -25,7 +25,8 @@ pub(super) async fn entitlements(request: HttpRequest, door: web::Data<Door>) ->
         let visit = door.enter(&request, Ok(web::Bytes::new())).await?;
         let query = web::Query::<Query>::from_query(request.query_string());
         let query = query.map_err(|error| {
-            Problem::malformed(format!("{error}. Ask with ?customer=... and, for one user, &user=....")).at("customer", "is needed once")
+            Problem::malformed(format!("{error}. Ask with ?customer=... and, for one user, &user=...."))
+                .at("customer", "is needed once")
         })?;
         let mut errors = Errors::default();
         let body = SubjectBody { customer: query.customer.clone(), user: query.user.clone() };

@@ -180,7 +180,9 @@ fn event_target(usage: &UsageBody, subject: Option<&str>, errors: &mut Errors) -
 
 /// Binary mode: attributes in headers, data in the body.
 fn binary<'a>(request: &HttpRequest, body: &'a [u8]) -> Result<EventBody<'a>, Problem> {
-    let header = |name: &str| request.headers().get(format!("ce-{name}")).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| {
+        request.headers().get(format!("ce-{name}")).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
     let need = |name: &str| {
         header(name).ok_or_else(|| {
             let detail = "is missing; send a CloudEvent in structured mode (Content-Type: application/cloudevents+json), batched, or binary mode with ce- headers";

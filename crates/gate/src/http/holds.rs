@@ -1,10 +1,10 @@
 //! `commit`, `release`, `extend`.
 
+use super::Door;
 use super::body::{ExtendBody, SettleBody, UseBody, alone, read};
 use super::calls::respond;
 use super::parse::{Errors, Print, Zero, ttl};
 use super::problem::Problem;
-use super::Door;
 use crate::answered::short;
 use crate::call::{CallKey, HoldCall};
 use crate::credential::Credential;
@@ -18,11 +18,21 @@ use sha2::{Digest, Sha256};
 
 type Body = Result<web::Bytes, actix_web::Error>;
 
-pub(super) async fn commit(request: HttpRequest, door: web::Data<Door>, id: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn commit(
+    request: HttpRequest,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+    body: Body,
+) -> HttpResponse {
     settle(&request, &door, &id, body, Operation::Commit).await
 }
 
-pub(super) async fn release(request: HttpRequest, door: web::Data<Door>, id: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn release(
+    request: HttpRequest,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+    body: Body,
+) -> HttpResponse {
     settle(&request, &door, &id, body, Operation::Release).await
 }
 
@@ -41,7 +51,12 @@ async fn settle(request: &HttpRequest, door: &Door, id: &str, body: Body, operat
     }
 }
 
-pub(super) async fn extend(request: HttpRequest, door: web::Data<Door>, id: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn extend(
+    request: HttpRequest,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+    body: Body,
+) -> HttpResponse {
     let outcome = async {
         let visit = door.enter(&request, body).await?;
         let body: ExtendBody = read(&visit.body)?;

@@ -97,9 +97,9 @@ impl Door {
 
     async fn authenticate(&self, request: &HttpRequest) -> Result<Credential, Problem> {
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let presented = header.and_then(|value| value.split_once(' ')).and_then(|(scheme, key)| {
-            scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
-        });
+        let presented = header
+            .and_then(|value| value.split_once(' '))
+            .and_then(|(scheme, key)| scheme.eq_ignore_ascii_case("bearer").then_some(key.trim()));
         let unknown = || Problem::unauthorized("Present a gate key: Authorization: Bearer alm_...");
         let presented = presented.ok_or_else(unknown)?;
         match self.gate.authenticate(presented).await {

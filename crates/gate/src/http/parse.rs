@@ -14,9 +14,7 @@ use almoner_domain::feature::{Feature, FeatureKind};
 use almoner_domain::hold::{HOLD_TTL_DEFAULT, HOLD_TTL_MAX};
 use almoner_domain::id::FeatureId;
 use almoner_domain::ports::SubjectName;
-use almoner_domain::text::{
-    DimensionName, DimensionValue, IdempotencyKey, Named, SessionKey, SessionKind, TextError,
-};
+use almoner_domain::text::{DimensionName, DimensionValue, IdempotencyKey, Named, SessionKey, SessionKind, TextError};
 use almoner_domain::units::{Units, UnitsError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;

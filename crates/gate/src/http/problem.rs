@@ -114,17 +114,19 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::KeyReused => Self::key_reused("This idempotency key was used with another body. Use a new key.")
                 .at("/idempotency_key", "was used before with another body; use a new key"),
-            Refusal::UnknownAllocation => Self::not_found("There is no such allocation. Check the id and the key you call with.")
-                .at("/allocation", "names no allocation here"),
+            Refusal::UnknownAllocation => {
+                Self::not_found("There is no such allocation. Check the id and the key you call with.")
+                    .at("/allocation", "names no allocation here")
+            }
             Refusal::UnknownCustomer => Self::not_found("There is no such customer or user. Check the ids.")
                 .at("/subject/customer", "names no customer here"),
             Refusal::UnknownUser => Self::not_found("The customer has no such user. Check the id.")
                 .at("/subject/user", "names no user of this customer"),
             Refusal::UnknownHold => Self::not_found("There is no such hold. Check the id."),
             Refusal::HoldExpired => Self::gone("The hold has expired and what it held is free again. Reserve anew."),
-            Refusal::HoldSettled => {
-                Self::conflict("The hold is settled already, in another way or with other amounts. Nothing was changed.")
-            }
+            Refusal::HoldSettled => Self::conflict(
+                "The hold is settled already, in another way or with other amounts. Nothing was changed.",
+            ),
             Refusal::NotHeld { index } => Self::invalid("The hold has no such feature.")
                 .at(format!("/uses/{index}/feature"), "is not in this hold; name only what was reserved"),
             Refusal::Unavailable(fault) => {

@@ -189,10 +189,7 @@ impl Gate {
             not_before: allocation.not_before.map(|at| at.to_string()),
             expires_at: allocation.expires_at.to_string(),
             created_at: allocation.created_at.to_string(),
-            session: SessionAnswer {
-                kind: statement.session.kind.to_string(),
-                key: statement.session.key.to_string(),
-            },
+            session: SessionAnswer { kind: statement.session.kind.to_string(), key: statement.session.key.to_string() },
             on_behalf_of: (&allocation.principals).into(),
             chain: statement
                 .chain

@@ -115,7 +115,8 @@ impl Fate {
     /// Wakes whoever still waits of a settled batch.
     pub(super) fn tell_all(&self) {
         if !self.all_heard() {
-            (0..self.waiting().groups.len()).for_each(|group| self.pass_on(group));
+            let groups = self.waiting().groups.len();
+            (0..groups).for_each(|group| self.pass_on(group));
         }
     }
 

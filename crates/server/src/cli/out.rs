@@ -16,7 +16,8 @@ pub(super) fn write(text: Arguments<'_>) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         Err(error) => {
-            tracing::error!(%error, "cannot write to standard output");
+            // Not everybody who answers has started a log.
+            let _ = writeln!(std::io::stderr(), "almoner: cannot write to standard output: {error}");
             std::process::exit(1);
         }
     }

@@ -1,11 +1,13 @@
 //! Carving and ending allocations.
 
-use crate::support::{AGENT, BACKGROUND, BOTH, BOB, DESCRIBE, GENERATE, Shop, external, id, mark, report, session, units};
+use crate::support::{
+    AGENT, BACKGROUND, BOB, BOTH, DESCRIBE, GENERATE, Shop, external, id, mark, report, session, units,
+};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::decision::Level;
-use almoner_domain::ledger::{CarveRefusal, RETENTION};
 use almoner_domain::lease::{LeaseReply, Wish};
+use almoner_domain::ledger::{CarveRefusal, RETENTION};
 use almoner_domain::ports::{CarveAnswer, Ledger, Lookup, Source, SubjectName};
 use almoner_domain::scope::Scope;
 use almoner_domain::text::{Named, ToolName};
@@ -21,12 +23,19 @@ async fn what_is_carved_leaves_the_quota_and_comes_back_once() {
         assert_eq!(carved.allocation.id, request.id);
         assert_eq!(carved.allocation.scope, request.scope);
         assert_eq!(carved.session, session("catalog-2026-11"));
-        assert_eq!(carved.lines.iter().map(|line| line.balance.get(Pocket::Free)).collect::<Vec<_>>(), [units(10), units(20)]);
+        assert_eq!(
+            carved.lines.iter().map(|line| line.balance.get(Pocket::Free)).collect::<Vec<_>>(),
+            [units(10), units(20)]
+        );
         assert_eq!(shop.statement(request.id).await, carved);
 
         let standing = shop.store.allocation(shop.realm, request.id).await.unwrap().unwrap();
         assert_eq!(standing.label, "The allocation for session catalog-2026-11");
-        assert_eq!(standing.raise, [id(crate::support::ADA), id(BOB)], "the user it is for, then who manages the customer's");
+        assert_eq!(
+            standing.raise,
+            [id(crate::support::ADA), id(BOB)],
+            "the user it is for, then who manages the customer's"
+        );
         assert_eq!((standing.lines[1].level, standing.lines[1].granted), (Level::Allocation, units(20)));
         assert_eq!(standing.lines[1].resets_at, None);
         assert_eq!(standing.rights.len(), 2);
@@ -59,7 +68,9 @@ async fn a_refused_carve_leaves_nothing_behind() {
         request.lines.push((id(DESCRIBE), units(2_001)));
         request.session = session("never");
         let answer = shop.store.carve(shop.realm, &request).await.unwrap();
-        let CarveAnswer::Refused(CarveRefusal::Short { feature, free, account, .. }) = answer else { panic!("{answer:?}") };
+        let CarveAnswer::Refused(CarveRefusal::Short { feature, free, account, .. }) = answer else {
+            panic!("{answer:?}")
+        };
         assert_eq!((feature, free), (id(DESCRIBE), units(2_000)));
         let there = shop.standing(&shop.customer()).await;
         assert!(there.lines.iter().any(|line| line.account == account), "the account it names is there");
@@ -118,7 +129,8 @@ async fn ending_an_allocation_ends_all_that_was_carved_from_it() {
         for id in [middle.allocation.id, leaf.allocation.id] {
             assert_eq!(shop.statement(id).await.allocation.state, AllocationState::Revoked);
         }
-        let answer = shop.store.carve(shop.realm, &shop.request(Source::Allocation(leaf.allocation.id), 1)).await.unwrap();
+        let answer =
+            shop.store.carve(shop.realm, &shop.request(Source::Allocation(leaf.allocation.id), 1)).await.unwrap();
         assert_eq!(answer, CarveAnswer::Refused(CarveRefusal::ParentEnded));
         let free = shop.store.carve(shop.realm, &shop.request(Source::Subject(shop.customer()), 1_000)).await.unwrap();
         assert!(matches!(free, CarveAnswer::Carved(_)), "all of it came back: {free:?}");

@@ -31,7 +31,10 @@ async fn what_was_put_in_comes_out() {
 
         let users = work.customers().users(id(CUSTOMER)).await.unwrap();
         assert_eq!(users.iter().map(|user| user.external_id.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
-        assert_eq!(work.customers().user(id(CUSTOMER), &external("ada")).await.unwrap(), work.customers().user_by_id(id(ADA)).await.unwrap());
+        assert_eq!(
+            work.customers().user(id(CUSTOMER), &external("ada")).await.unwrap(),
+            work.customers().user_by_id(id(ADA)).await.unwrap()
+        );
         assert_eq!(work.customers().user(id(5), &external("ada")).await.unwrap(), None);
         assert_eq!(work.subscriptions().running(id(CUSTOMER)).await.unwrap(), Some(subscription()));
         assert_eq!(work.subscriptions().entitlements(id(CUSTOMER)).await.unwrap().len(), 4);

@@ -1,8 +1,8 @@
 //! The change feed and the keys: who follows them by position misses nothing.
 
 use crate::support::{BOTH, Shop, external, id, mark, name};
-use almoner_domain::allocation::AllocationState;
 use almoner_domain::agent::Agent;
+use almoner_domain::allocation::AllocationState;
 use almoner_domain::id::{AllocationId, Id};
 use almoner_domain::key::{ApiKey, KeyHash, KeyKind, generate, hint};
 use almoner_domain::notice::Change;
@@ -21,7 +21,11 @@ async fn a_change_is_told_once_and_in_order() {
         let (position, realm, change) = start[0];
         assert_eq!((realm, change), (shop.realm, Change::Catalogue));
         let carved = shop.carve(Source::Subject(shop.customer()), 10).await.allocation.id;
-        assert_eq!(shop.store.changes(Some(position), 10).await.unwrap(), [], "carving changes nothing a gate may hold");
+        assert_eq!(
+            shop.store.changes(Some(position), 10).await.unwrap(),
+            [],
+            "carving changes nothing a gate may hold"
+        );
         shop.store.end(shop.realm, carved, AllocationState::Revoked).await.unwrap();
         let mut work = shop.store.begin(shop.realm).await.unwrap();
         let agent = Agent { id: id(0x42), external_id: external("other"), name: name("Other") };

@@ -6,8 +6,8 @@ use almoner_domain::decision::{Decision, Operation, UseKind};
 use almoner_domain::feature::ExcessRule;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, HoldId};
-use almoner_domain::ledger::HoldOrder;
 use almoner_domain::lease::Wish;
+use almoner_domain::ledger::HoldOrder;
 use almoner_domain::ports::{ExtendRequest, HoldAnswer, HoldRequest, HoldStanding, LeaseBatch, Ledger, Lookup};
 use almoner_domain::principal::Principals;
 use almoner_domain::statement::Right;
@@ -39,7 +39,8 @@ async fn with_hold(on: crate::support::On) -> (Shop, AccountId, HoldId) {
         parts: vec![],
     };
     let wish = Wish::Settle { holds: vec![(hold, units(10))] };
-    let settle = LeaseBatch { reports: vec![report(lease, account, 2, 5, wish)], holds: vec![facts], decisions: vec![] };
+    let settle =
+        LeaseBatch { reports: vec![report(lease, account, 2, 5, wish)], holds: vec![facts], decisions: vec![] };
     shop.settle(gate, &settle).await;
     shop.sound().await;
     (shop, account, hold)
@@ -106,7 +107,8 @@ async fn a_commit_above_the_hold_follows_the_rule() {
             shop.sound().await;
         }
         let (shop, _, hold) = with_hold(on).await;
-        let answer = shop.store.settle_hold(shop.realm, &commit(&shop, hold, None, ExcessRule::DenyExcess)).await.unwrap();
+        let answer =
+            shop.store.settle_hold(shop.realm, &commit(&shop, hold, None, ExcessRule::DenyExcess)).await.unwrap();
         assert_eq!(granted(&answer).0, units(10), "what is not named is spent as held");
         shop.sound().await;
     }
@@ -134,7 +136,8 @@ async fn a_hold_lives_as_long_as_it_is_given_and_then_frees_itself() {
         assert_eq!(shop.store.sweep(10).await.unwrap().holds, 1);
         assert_eq!(shop.store.sweep(10).await.unwrap().holds, 0);
         assert_eq!(shop.store.hold(shop.realm, hold).await.unwrap(), HoldStanding::Expired);
-        let late = shop.store.settle_hold(shop.realm, &commit(&shop, hold, None, ExcessRule::DenyExcess)).await.unwrap();
+        let late =
+            shop.store.settle_hold(shop.realm, &commit(&shop, hold, None, ExcessRule::DenyExcess)).await.unwrap();
         assert_eq!(late, HoldAnswer::Expired);
         assert_eq!(balance(&shop, Pocket::Free).await, units(QUOTA - 5));
         shop.sound().await;

@@ -107,6 +107,16 @@ async fn a_transaction_that_forgets_its_realm_sees_nothing() {
     assert_eq!(count(&mut tx, "customers").await, 0);
 }
 
+/// Superusers bypass even a forced fence, so the store must not stay one: what its role may not read, it cannot read.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_steps_down_from_a_superuser() {
+    let shop = Shop::open(On::Postgres).await;
+    assert_eq!(shop.store.features(shop.realm).await.unwrap().len(), 4);
+    let mut conn = connect(&shop).await;
+    sqlx::query("REVOKE SELECT ON features FROM almoner_app").execute(&mut conn).await.unwrap();
+    assert_eq!(shop.store.features(shop.realm).await.unwrap_err().kind, FaultKind::Broken);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn installation_scope_reads_all_realms_and_writes_none() {
     let shop = busy_shop().await;
@@ -136,7 +146,8 @@ async fn a_row_cannot_be_written_into_another_realm() {
     sqlx::query("SET LOCAL ROLE almoner_app").execute(&mut *tx).await.unwrap();
     set_realm(&mut tx, &spelled(shop.realm)).await;
     let insert = "INSERT INTO customers (tenant, environment, id, external_id, name) VALUES ($1, 'live', $2, 'x', 'x')";
-    let written = sqlx::query(insert).bind(other.realm.tenant.uuid()).bind(uuid::Uuid::from_u128(9)).execute(&mut *tx).await;
+    let written =
+        sqlx::query(insert).bind(other.realm.tenant.uuid()).bind(uuid::Uuid::from_u128(9)).execute(&mut *tx).await;
     assert_eq!(written.unwrap_err().as_database_error().unwrap().code().unwrap(), "42501");
     tx.rollback().await.unwrap();
 
@@ -188,8 +199,10 @@ async fn an_owner_without_special_rights_is_fenced_by_force_alone() {
     let role = format!("owner_{}", uuid::Uuid::from_u128(shop.new_id::<LeaseId>().uuid().as_u128()).simple());
     for sql in [
         format!("CREATE ROLE {role} LOGIN PASSWORD 'owner'"),
-        format!("DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' \
-            LOOP EXECUTE format('ALTER TABLE %I OWNER TO {role}', t); END LOOP; END $$"),
+        format!(
+            "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' \
+            LOOP EXECUTE format('ALTER TABLE %I OWNER TO {role}', t); END LOOP; END $$"
+        ),
         format!("GRANT USAGE ON SCHEMA public TO {role}"),
     ] {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
@@ -215,7 +228,11 @@ async fn an_owner_without_special_rights_is_fenced_by_force_alone() {
     assert_eq!(store.features(Realm { tenant: id(77), ..shop.realm }).await.unwrap().len(), 0);
 
     drop((store, owner));
-    for sql in [format!("REASSIGN OWNED BY {role} TO CURRENT_USER"), format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
+    for sql in [
+        format!("REASSIGN OWNED BY {role} TO CURRENT_USER"),
+        format!("DROP OWNED BY {role}"),
+        format!("DROP ROLE {role}"),
+    ] {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
     }
 }
@@ -244,7 +261,10 @@ async fn what_another_realm_has_does_not_exist() {
 
         let test = Realm { environment: Environment::Test, ..other.realm };
         assert!(shop.store.statement(test, allocation).await.unwrap().is_none());
-        assert_eq!(other.statement(allocation).await.lines[0].balance.get(almoner_domain::account::Pocket::Leased), units(5));
+        assert_eq!(
+            other.statement(allocation).await.lines[0].balance.get(almoner_domain::account::Pocket::Leased),
+            units(5)
+        );
         shop.sound().await;
     }
 }

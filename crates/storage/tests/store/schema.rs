@@ -26,9 +26,9 @@ async fn lines(db: &DatabaseConnection, sql: &str) -> Vec<String> {
 
 async fn described(db: &DatabaseConnection) -> String {
     let queries: &[&str] = match db.get_database_backend() {
-        DbBackend::Sqlite => {
-            &["SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'seaql%' ORDER BY tbl_name, type DESC, name"]
-        }
+        DbBackend::Sqlite => &[
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'seaql%' ORDER BY tbl_name, type DESC, name",
+        ],
         _ => &[
             "SELECT format('%s.%s %s%s%s', table_name, column_name, data_type, \
                 CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END, \
@@ -73,7 +73,11 @@ async fn the_schema_goes_up_down_and_up_and_is_what_the_golden_file_says() {
             std::fs::write(golden(on), &first).unwrap();
         }
         let expected = std::fs::read_to_string(golden(on)).unwrap_or_default();
-        assert!(first == expected, "the schema is not what {:?} says: run with {UPDATE}=1 and look at the difference", golden(on));
+        assert!(
+            first == expected,
+            "the schema is not what {:?} says: run with {UPDATE}=1 and look at the difference",
+            golden(on)
+        );
     }
 }
 
@@ -88,7 +92,8 @@ async fn several_processes_may_migrate_at_once() {
             stores.push(SqlStore::connect(&keep.url(), clock, entropy, StoreOptions::default()).await.unwrap());
         }
         assert_eq!(stores[0].pending_migrations().await.unwrap().len(), Migrator::migrations().len());
-        let tasks: Vec<_> = stores.iter().cloned().map(|store| tokio::spawn(async move { store.migrate().await })).collect();
+        let tasks: Vec<_> =
+            stores.iter().cloned().map(|store| tokio::spawn(async move { store.migrate().await })).collect();
         for task in tasks {
             task.await.unwrap().unwrap();
         }

@@ -3,8 +3,8 @@
 use crate::support::{BOTH, GENERATE, QUOTA, Shop, id, mark, raise, report, reports, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::decision::{Decision, Denial, Level, Operation, Reason, UseKind, Verdict};
-use almoner_domain::ledger::RETENTION;
 use almoner_domain::lease::{LEDGER_TERM, LeaseReply, LeaseState, Wish};
+use almoner_domain::ledger::RETENTION;
 use almoner_domain::ports::{LeaseBatch, Ledger, Lookup};
 use almoner_domain::statement::Right;
 use almoner_domain::units::Units;
@@ -76,7 +76,10 @@ async fn a_gate_that_finds_nothing_free_has_others_recalled() {
         let lease = shop.lease(one, account, QUOTA).await;
         let wanting = shop.new_id();
         let reply = shop.report(other, raise(wanting, account, 1, 0, 10)).await;
-        assert!(matches!(reply, LeaseReply::Applied { n, elsewhere, .. } if n.is_zero() && elsewhere == units(QUOTA)), "{reply:?}");
+        assert!(
+            matches!(reply, LeaseReply::Applied { n, elsewhere, .. } if n.is_zero() && elsewhere == units(QUOTA)),
+            "{reply:?}"
+        );
         assert_eq!(shop.store.recalled(one).await.unwrap(), [(shop.realm, lease)]);
         assert_eq!(shop.store.recalled(other).await.unwrap(), []);
         shop.report(one, report(lease, account, 2, 7, Wish::GiveBack)).await;
@@ -102,7 +105,10 @@ async fn leases_are_sized_by_the_gates_that_are_alive() {
         shop.clock.advance(Duration::from_secs(31));
         shop.store.recalled(gate).await.unwrap();
         let reply = shop.report(gate, ask(shop.new_id())).await;
-        assert!(matches!(reply, LeaseReply::Applied { n, .. } if n == units(450)), "one gave a sign of life: {reply:?}");
+        assert!(
+            matches!(reply, LeaseReply::Applied { n, .. } if n == units(450)),
+            "one gave a sign of life: {reply:?}"
+        );
         shop.sound().await;
     }
 }

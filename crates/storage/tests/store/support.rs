@@ -9,7 +9,9 @@ use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id, KeyId, LeaseId,
 use almoner_domain::lease::{Incarnation, LeaseReply, LeaseReport, Wish};
 use almoner_domain::period::{Calendar, UsagePeriod};
 use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
-use almoner_domain::ports::{CarveAnswer, CarveRequest, LeaseBatch, Ledger, Lookup, Source, Store, SubjectName, SubjectStanding};
+use almoner_domain::ports::{
+    CarveAnswer, CarveRequest, LeaseBatch, Ledger, Lookup, Source, Store, SubjectName, SubjectStanding,
+};
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
 use almoner_domain::standing::Standing;
@@ -149,7 +151,13 @@ impl Shop {
         let customer = Customer { id: id(CUSTOMER), external_id: external("acme-shop"), name: name("Acme") };
         work.customers().add(&customer).await.unwrap();
         for (number, person, role) in [(ADA, "ada", Role::Member), (BOB, "bob", Role::Owner)] {
-            let user = User { id: id(number), customer: id(CUSTOMER), external_id: external(person), name: name(person), role };
+            let user = User {
+                id: id(number),
+                customer: id(CUSTOMER),
+                external_id: external(person),
+                name: name(person),
+                role,
+            };
             work.customers().add_user(&user).await.unwrap();
         }
         let agent = Agent { id: id(AGENT), external_id: external("catalogue"), name: name("Catalogue") };

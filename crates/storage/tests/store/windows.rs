@@ -1,11 +1,11 @@
 //! Windows: opened when first asked about, once whoever asks, closed once when they are over.
 
-use crate::support::{ADA, BOTH, BOB, DESCRIBE, GENERATE, On, QUOTA, Shop, external, id, share, subscription, units};
+use crate::support::{ADA, BOB, BOTH, DESCRIBE, GENERATE, On, QUOTA, Shop, external, id, share, subscription, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::customer::{Customer, Role};
 use almoner_domain::decision::Level;
-use almoner_domain::feature::StaticValue;
 use almoner_domain::fault::FaultKind;
+use almoner_domain::feature::StaticValue;
 use almoner_domain::ports::{Ledger, Lookup, Source, Store, SubjectName, SubjectStanding};
 use almoner_domain::statement::Right;
 use almoner_domain::subscription::Subscription;
@@ -67,7 +67,11 @@ async fn a_share_is_carved_when_the_window_opens_or_at_once_where_it_is_open() {
         let ada = shop.standing(&shop.ada()).await;
         assert_eq!(ada.label, "ada's share at acme-shop");
         assert_eq!((ada.lines[0].level, ada.lines[0].granted), (Level::User, units(200)));
-        assert_eq!((ada.lines[1].level, ada.lines[1].feature), (Level::Customer, id(DESCRIBE)), "no share: the customer's");
+        assert_eq!(
+            (ada.lines[1].level, ada.lines[1].feature),
+            (Level::Customer, id(DESCRIBE)),
+            "no share: the customer's"
+        );
 
         let mut work = shop.store.begin(shop.realm).await.unwrap();
         work.subscriptions().add_share(&share(0x93, BOB, 5_000)).await.unwrap();
@@ -76,7 +80,10 @@ async fn a_share_is_carved_when_the_window_opens_or_at_once_where_it_is_open() {
         assert_eq!(shop.standing(&bob).await.lines[0].granted, units(800), "as much as was free");
         let lines = shop.store.entitlements(shop.realm, &shop.customer()).await.unwrap().unwrap().lines;
         let Right::Quota { level, line, .. } = &lines[0].right else { panic!("{lines:?}") };
-        assert_eq!((*level, line.balance.get(Pocket::Free), line.balance.get(Pocket::Carved)), (Level::Customer, units(0), units(1_000)));
+        assert_eq!(
+            (*level, line.balance.get(Pocket::Free), line.balance.get(Pocket::Carved)),
+            (Level::Customer, units(0), units(1_000))
+        );
         shop.sound().await;
     }
 }

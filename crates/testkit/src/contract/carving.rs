@@ -193,7 +193,9 @@ pub async fn one_key_at_once_carves_once(w: &World) {
     let mut given: Vec<AllocationId> = Vec::new();
     for task in tasks {
         match task.await.expect("no task panics") {
-            Ok(CarveAnswer::Carved(statement) | CarveAnswer::Replayed(statement)) => given.push(statement.allocation.id),
+            Ok(CarveAnswer::Carved(statement) | CarveAnswer::Replayed(statement)) => {
+                given.push(statement.allocation.id)
+            }
             // Whoever lost the race may be told to ask again.
             Err(fault) if fault.is_passing() => {}
             other => panic!("{other:?}"),

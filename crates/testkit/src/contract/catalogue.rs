@@ -56,7 +56,8 @@ pub async fn a_name_that_is_taken_is_refused(w: &World) {
 
 /// What was not committed did not happen.
 pub async fn work_that_is_dropped_did_not_happen(w: &World) {
-    let lost = Feature { id: w.id(), key: FeatureKey::parse("lost").unwrap(), name: name("Lost"), kind: FeatureKind::Boolean };
+    let lost =
+        Feature { id: w.id(), key: FeatureKey::parse("lost").unwrap(), name: name("Lost"), kind: FeatureKind::Boolean };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     work.features().add(&lost).await.unwrap();
     assert_eq!(work.features().by_id(lost.id).await.unwrap().as_ref(), Some(&lost), "the work sees itself");

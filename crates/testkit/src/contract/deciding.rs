@@ -7,8 +7,8 @@ use almoner_domain::account::Pocket;
 use almoner_domain::decision::{Decision, Denial, KeyMark, Level, Operation, Reason, Use, UseKind, Verdict};
 use almoner_domain::feature::StaticValue;
 use almoner_domain::id::AccountId;
-use almoner_domain::ledger::RETENTION;
 use almoner_domain::lease::Wish;
+use almoner_domain::ledger::RETENTION;
 use almoner_domain::ports::LeaseBatch;
 use almoner_domain::principal::Principals;
 use std::sync::Arc;
@@ -193,7 +193,9 @@ pub async fn the_same_keys_at_once_are_debited_once(w: &World) {
         let decisions = order.map(|key| spend(w, account, 2, key, 1)).to_vec();
         let batch = LeaseBatch { reports: vec![lease.report(Wish::Keep)], holds: Vec::new(), decisions };
         let (ledger, realm) = (Arc::clone(&w.ledger), w.shop.realm);
-        tasks.push(tokio::spawn(async move { ledger.settle(realm, gate.life, &batch).await.expect("the ledger settles") }));
+        tasks.push(tokio::spawn(
+            async move { ledger.settle(realm, gate.life, &batch).await.expect("the ledger settles") },
+        ));
     }
     for task in tasks {
         task.await.expect("no task panics");

@@ -93,7 +93,13 @@ impl GateHand {
     }
 
     /// Settles a lease with these units of it in holds that stand in the ledger from then on, for `ttl_s` seconds.
-    pub async fn settle(&self, world: &World, lease: &mut LeaseHand, holds: &[(HoldId, i64)], ttl_s: u64) -> LeaseReply {
+    pub async fn settle(
+        &self,
+        world: &World,
+        lease: &mut LeaseHand,
+        holds: &[(HoldId, i64)],
+        ttl_s: u64,
+    ) -> LeaseReply {
         lease.held = holds.iter().map(|(_, amount)| amount).sum();
         let facts = holds.iter().map(|(id, _)| facts(world, *id, ttl_s)).collect();
         let wish = Wish::Settle { holds: holds.iter().map(|(id, amount)| (*id, units(*amount))).collect() };

@@ -172,11 +172,8 @@ pub async fn it_is_told_where_a_hold_is(w: &World) {
     assert_eq!(extend(w, unknown, 60).await, HoldAnswer::Unknown);
 
     let at_gate: HoldId = w.id();
-    let reserved = Decision {
-        hold: Some(at_gate),
-        hold_expires_at: Some(w.in_seconds(60)),
-        ..decision(w, Operation::Reserve)
-    };
+    let reserved =
+        Decision { hold: Some(at_gate), hold_expires_at: Some(w.in_seconds(60)), ..decision(w, Operation::Reserve) };
     let batch = LeaseBatch { decisions: vec![reserved.clone()], ..LeaseBatch::default() };
     w.gate().await.tell_all(w, &batch).await;
     assert_eq!(w.lookup.hold(w.shop.realm, at_gate).await.unwrap(), HoldStanding::Elsewhere(reserved));

@@ -12,7 +12,8 @@ use almoner_domain::decision::{Decision, KeyMark, Operation};
 use almoner_domain::id::{AllocationId, HoldId};
 use almoner_domain::lease::{LEDGER_TERM, LeaseReply, Wish};
 use almoner_domain::ports::{
-    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldStanding, LeaseBatch, Source, SubjectName, SubjectStanding,
+    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldStanding, LeaseBatch, Source, SubjectName,
+    SubjectStanding,
 };
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::text::Named;
@@ -147,10 +148,8 @@ pub async fn the_same_key_in_two_realms_is_two_keys(w: &World) {
 pub async fn the_same_name_leads_each_tenant_to_its_own(w: &World) {
     use crate::image_shop::external;
     let other = w.other_shop().await;
-    let ada = SubjectName {
-        customer: Named::External(external("acme-shop")),
-        user: Some(Named::External(external("ada"))),
-    };
+    let ada =
+        SubjectName { customer: Named::External(external("acme-shop")), user: Some(Named::External(external("ada"))) };
     for shop in [&w.shop, &other] {
         let SubjectStanding::Known(standing) = w.lookup.subject(shop.realm, &ada).await.unwrap() else {
             panic!("each has an ada at acme");

@@ -152,7 +152,8 @@ pub async fn a_batch_is_answered_report_by_report(w: &World) {
     let mut next = one.clone();
     next.seq = 1;
     let other = LeaseHand::new(w.id(), upload);
-    let reports = vec![one.report(raise(10)), other.report(raise(20)), next.report(raise(5)), one.report(Wish::GiveBack)];
+    let reports =
+        vec![one.report(raise(10)), other.report(raise(20)), next.report(raise(5)), one.report(Wish::GiveBack)];
     let replies = gate.tell_all(w, &LeaseBatch { reports, ..LeaseBatch::default() }).await;
     let n: Vec<_> = replies.iter().map(|reply| leased(*reply)).collect();
     assert_eq!(n, [Some(units(10)), Some(units(20)), Some(units(15)), None]);

@@ -3,6 +3,8 @@
 //! An adapter's crate implements [`Adapter`] and writes [`contract_suite!`](crate::contract_suite); each promise becomes a test of
 //! its own against a fresh store with two image shops in it. What is promised is what a user would notice.
 
+#![expect(clippy::unwrap_used, reason = "a promise is a test: the panic is the report")]
+
 mod suite;
 mod world;
 mod hand;

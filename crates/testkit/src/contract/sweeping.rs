@@ -26,7 +26,9 @@ pub async fn a_sweep_ends_what_is_over_and_a_second_finds_nothing(w: &World) {
     w.pass(60);
     assert_eq!(w.sweep().await, Swept { allocations: 2, holds: 1, leases: 0, windows: 0 });
     assert_eq!(w.sweep().await, Swept::default());
-    for (id, state) in [(over, AllocationState::Expired), (below, AllocationState::Expired), (live, AllocationState::Active)] {
+    for (id, state) in
+        [(over, AllocationState::Expired), (below, AllocationState::Expired), (live, AllocationState::Active)]
+    {
         assert_eq!(w.statement(id).await.allocation.state, state);
     }
     assert_eq!(w.free().await, GENERATIONS - 10);

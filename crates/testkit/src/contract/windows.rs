@@ -48,7 +48,10 @@ pub async fn a_window_is_opened_once(w: &World) {
     for task in tasks {
         let SubjectStanding::Known(standing) = task.await.expect("no task panics") else { panic!("acme is known") };
         let line = standing.lines.iter().find(|line| line.feature == w.shop.generate.id).expect("a quota");
-        assert_eq!((line.granted, line.window.end, line.resets_at), (units(1_000), Some(at(MONTH_END)), Some(at(MONTH_END))));
+        assert_eq!(
+            (line.granted, line.window.end, line.resets_at),
+            (units(1_000), Some(at(MONTH_END)), Some(at(MONTH_END)))
+        );
         accounts.push(line.account);
     }
     accounts.dedup();

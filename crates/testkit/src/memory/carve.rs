@@ -61,7 +61,11 @@ impl Core {
         {
             let carved_at = self.rows.allocations.find(eye, kept.allocation).map(|a| a.created_at)?;
             if now < carved_at.saturating_add(RETENTION) {
-                return Some(if kept.body == mark.body { self.replay(realm, kept.allocation)? } else { CarveAnswer::KeyReused });
+                return Some(if kept.body == mark.body {
+                    self.replay(realm, kept.allocation)?
+                } else {
+                    CarveAnswer::KeyReused
+                });
             }
             self.rows.carve_keys.remove(eye, mark.key);
         }
@@ -72,12 +76,19 @@ impl Core {
         self.statement(realm, id).map(CarveAnswer::Replayed)
     }
 
-    fn giver(&mut self, now: Timestamp, realm: Realm, request: &CarveRequest) -> Result<Result<Giver, CarveAnswer>, Fault> {
+    fn giver(
+        &mut self,
+        now: Timestamp,
+        realm: Realm,
+        request: &CarveRequest,
+    ) -> Result<Result<Giver, CarveAnswer>, Fault> {
         let eye = self.eye(realm);
         let principals = |customer, user| Principals { customer, user, agent: None, session: None };
         match &request.source {
             Source::Allocation(parent) => {
-                let Some(parent) = self.rows.allocations.find(eye, *parent) else { return Ok(Err(CarveAnswer::UnknownParent)) };
+                let Some(parent) = self.rows.allocations.find(eye, *parent) else {
+                    return Ok(Err(CarveAnswer::UnknownParent));
+                };
                 let accounts = parent.lines.iter().map(|line| (line.feature, line.account)).collect();
                 let principals = principals(parent.principals.customer, parent.principals.user);
                 Ok(Ok(Giver { parent: Some(parent.id), principals, accounts }))

@@ -5,8 +5,8 @@ use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, UserId};
 use almoner_domain::key::ApiKey;
-use almoner_domain::plan::{Offer, Plan, PlanVersion};
 use almoner_domain::period::Window;
+use almoner_domain::plan::{Offer, Plan, PlanVersion};
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::Named;
 use almoner_domain::time::Timestamp;
@@ -59,9 +59,8 @@ impl Catalogue {
 
     /// The subscription that has begun and not ended.
     pub(super) fn running(&self, customer: CustomerId, now: Timestamp) -> Option<&Subscription> {
-        let begun = |s: &&Subscription| {
-            s.customer == customer && s.started_at <= now && s.ended_at.is_none_or(|end| now < end)
-        };
+        let begun =
+            |s: &&Subscription| s.customer == customer && s.started_at <= now && s.ended_at.is_none_or(|end| now < end);
         self.subscriptions.iter().filter(begun).max_by_key(|s| (s.started_at, s.id))
     }
 

@@ -10,8 +10,8 @@ use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AllocationId, LeaseId, NodeId};
-use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::lease::{Incarnation, Lease, LeaseState};
+use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::movement::Movement;
 use almoner_domain::notice::Notice;
 use almoner_domain::statement::AllocationStatement;
@@ -77,9 +77,8 @@ impl Core {
 
     /// Leases of earlier lives of a gate that are not over.
     pub fn unsettled(&self, by: Incarnation) -> Vec<(Realm, Lease)> {
-        let earlier = |lease: &&Lease| {
-            lease.holder.node == by.node && lease.holder.number < by.number && !lease.state.is_final()
-        };
+        let earlier =
+            |lease: &&Lease| lease.holder.node == by.node && lease.holder.number < by.number && !lease.state.is_final();
         self.leases().filter(|(_, lease)| earlier(lease)).map(|(realm, lease)| (realm, lease.clone())).collect()
     }
 

@@ -62,7 +62,8 @@ impl Core {
     /// What was allowed of a hold, oldest first.
     pub(super) fn of_hold(&self, eye: Eye, hold: HoldId) -> Vec<&Decision> {
         let about = |d: &&Decision| d.hold == Some(hold) && d.verdict == Verdict::Allow;
-        let mut found: Vec<&Decision> = self.rows.decisions.seen(eye).map(|kept| &kept.decision).filter(about).collect();
+        let mut found: Vec<&Decision> =
+            self.rows.decisions.seen(eye).map(|kept| &kept.decision).filter(about).collect();
         found.sort_by_key(|decision| (decision.at, decision.id));
         found
     }

@@ -22,7 +22,8 @@ impl Core {
         if books.holds.find(id).is_none() {
             return Ok(HoldAnswer::Unknown);
         }
-        let settled = ledger::settle_hold(&mut books, &with_rules(request)).map_err(|error| broken("settle_hold", error))?;
+        let settled =
+            ledger::settle_hold(&mut books, &with_rules(request)).map_err(|error| broken("settle_hold", error))?;
         Ok(match settled {
             Err(refusal) => self.refused(eye, id, &refusal, request.decision.id),
             Ok(spent) => {
@@ -40,8 +41,8 @@ impl Core {
         if books.holds.find(request.hold).is_none() {
             return Ok(HoldAnswer::Unknown);
         }
-        let extended =
-            ledger::extend_hold(&mut books, request.hold, request.until).map_err(|error| broken("extend_hold", error))?;
+        let extended = ledger::extend_hold(&mut books, request.hold, request.until)
+            .map_err(|error| broken("extend_hold", error))?;
         Ok(match extended {
             Err(refusal) => self.refused(eye, request.hold, &refusal, request.decision.id),
             Ok(()) => {

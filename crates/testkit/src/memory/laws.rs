@@ -2,8 +2,8 @@
 
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{HoldId, LeaseId};
-use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::lease::{Incarnation, LeaseReply, LeaseReport};
+use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::tenant::Realm;
 
 /// The laws that a seeded bug may break. Each is the domain's own unless it is replaced.

@@ -45,7 +45,9 @@ impl Core {
         let catalogue = self.rows.catalogue(realm)?;
         let customer = allocation.principals.customer;
         let mut raise: Vec<_> = allocation.principals.user.into_iter().collect();
-        raise.extend(catalogue.who_raise(customer).into_iter().filter(|person| Some(*person) != allocation.principals.user));
+        raise.extend(
+            catalogue.who_raise(customer).into_iter().filter(|person| Some(*person) != allocation.principals.user),
+        );
         Some(Standing {
             principals: allocation.principals,
             allocation: Some(id),
@@ -111,7 +113,12 @@ impl Core {
     }
 
     /// What a subject may use, what remains and when it resets.
-    pub fn entitlements(&mut self, now: Timestamp, realm: Realm, name: &SubjectName) -> Result<Option<EntitlementStatement>, Fault> {
+    pub fn entitlements(
+        &mut self,
+        now: Timestamp,
+        realm: Realm,
+        name: &SubjectName,
+    ) -> Result<Option<EntitlementStatement>, Fault> {
         let Whom::Known(subject) = self.whom(now, realm, name)? else { return Ok(None) };
         let eye = self.eye(realm);
         let right = |entitlement: &Entitlement| match &entitlement.offer {

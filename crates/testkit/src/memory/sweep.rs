@@ -6,8 +6,8 @@ use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::fault::Fault;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, AllocationId, LeaseId};
-use almoner_domain::ledger::{self, Books};
 use almoner_domain::lease::{Lease, LeaseState};
+use almoner_domain::ledger::{self, Books};
 use almoner_domain::ports::Swept;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
@@ -42,9 +42,8 @@ impl Core {
 
     fn expire(&mut self, now: Timestamp, realm: Realm, id: AllocationId) -> Result<u64, Fault> {
         let eye = self.eye(realm);
-        let active = |core: &Self| {
-            core.rows.allocations.seen(eye).filter(|a| a.state == AllocationState::Active).count() as u64
-        };
+        let active =
+            |core: &Self| core.rows.allocations.seen(eye).filter(|a| a.state == AllocationState::Active).count() as u64;
         let before = active(self);
         self.end(now, realm, id, AllocationState::Expired)?;
         Ok(before - active(self))

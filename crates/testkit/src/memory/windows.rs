@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Whom a name means, and what that subject may use.
 pub(super) enum Whom {
-    Known(Subject),
+    Known(Box<Subject>),
     UnknownCustomer,
     UnknownUser,
 }
@@ -41,14 +41,27 @@ impl Rows {
     }
 
     /// The account of an entitlement in its current window, when it is open.
-    pub(super) fn current(&self, eye: Eye, entitled: &Entitled, entitlement: &Entitlement, now: Timestamp) -> Option<&Account> {
+    pub(super) fn current(
+        &self,
+        eye: Eye,
+        entitled: &Entitled,
+        entitlement: &Entitlement,
+        now: Timestamp,
+    ) -> Option<&Account> {
         let window = entitled.window(entitlement, now)?;
-        let here = |a: &&Account| a.owner == AccountOwner::Entitlement(entitlement.id) && a.window.start == window.start;
+        let here =
+            |a: &&Account| a.owner == AccountOwner::Entitlement(entitlement.id) && a.window.start == window.start;
         self.accounts.seen(eye).find(here)
     }
 
     /// The account that a subject draws on for a feature.
-    pub(super) fn account_of(&self, eye: Eye, subject: &Subject, feature: FeatureId, now: Timestamp) -> Option<&Account> {
+    pub(super) fn account_of(
+        &self,
+        eye: Eye,
+        subject: &Subject,
+        feature: FeatureId,
+        now: Timestamp,
+    ) -> Option<&Account> {
         let entitlement = subject.entitled.of(feature, subject.user_id())?;
         self.current(eye, &subject.entitled, entitlement, now)
     }
@@ -68,7 +81,7 @@ impl Core {
         };
         let entitled = catalogue.entitled(customer.id, now);
         self.open_windows(now, realm, customer.id)?;
-        Ok(Whom::Known(Subject { customer, user, entitled }))
+        Ok(Whom::Known(Box::new(Subject { customer, user, entitled })))
     }
 
     /// Opens what is missing of a customer's current windows: the customer's own, then its users' shares.

@@ -233,9 +233,8 @@ impl Subscriptions for MemoryWork {
         Ok(self.catalogue.entitlements.iter().filter(|e| e.customer == customer).cloned().collect())
     }
     async fn add_share(&mut self, share: &Entitlement) -> Result<(), Fault> {
-        let same = |e: &Entitlement| {
-            (e.subscription, e.feature, e.user) == (share.subscription, share.feature, share.user)
-        };
+        let same =
+            |e: &Entitlement| (e.subscription, e.feature, e.user) == (share.subscription, share.feature, share.user);
         free("add_share", self.catalogue.entitlements.iter().any(same))?;
         self.catalogue.entitlements.push(share.clone());
         self.shared.push(share.customer);
