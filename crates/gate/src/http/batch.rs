@@ -94,5 +94,7 @@ impl Gate {
 }
 
 fn need(hold: Option<String>) -> Result<String, Problem> {
-    hold.ok_or_else(|| Problem::malformed("/hold: is missing").at("/hold", "is missing"))
+    let hold = hold.ok_or_else(|| Problem::malformed("/hold: is missing").at("/hold", "is missing"))?;
+    super::holds::hold_id(&hold).map_err(|problem| problem.at("/hold", "names no hold here"))?;
+    Ok(hold)
 }

@@ -70,7 +70,7 @@ pub(super) async fn extend(
     }
 }
 
-fn hold_id(text: &str) -> Result<HoldId, Problem> {
+pub(super) fn hold_id(text: &str) -> Result<HoldId, Problem> {
     text.parse().map_err(|error| Problem::not_found(format!("There is no such hold: {error}.")))
 }
 

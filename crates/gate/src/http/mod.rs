@@ -15,7 +15,7 @@ mod statement;
 
 use crate::credential::Credential;
 use crate::gate::Gate;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use problem::Problem;
@@ -88,6 +88,9 @@ impl Door {
         let body = body.map_err(|error| unread(&error))?;
         if !body.is_empty() && !is_json(request) {
             return Err(Problem::media_type("Send JSON with Content-Type: application/json."));
+        }
+        if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(Problem::media_type("Send the body as it is, without Content-Encoding."));
         }
         let place = self.places.try_acquire().map_err(|_| {
             Problem::flood("More calls are under way at once than this gate takes. Come again in a second.")
