@@ -23,8 +23,8 @@ check: ## the quick part of test: format, lints, tidiness
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo test --workspace --test tidy
 
-bench: ## measurements; BENCH=name for one of them
-	cargo bench -p almoner-benches $(if $(BENCH),--bench $(BENCH))
+bench: ## measurements; BENCH=decision, journal or load for one of them
+	@benches/run.sh
 
 generate: ## write the generated files anew (OpenAPI, configuration reference)
 	cargo build --workspace --bins --tests

@@ -126,6 +126,7 @@ start_guard
 if [ -z "${DATABASE_URL_TEST:-}" ]; then start_postgres; fi
 
 check "format" cargo fmt --all -- --check
+check "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 # The binary too: the end to end and crash suites start it. Everything at once, because cargo unites features over what
 # it is asked to build, and asking twice would build dependencies twice.
 if run "build" cargo build --workspace --bins --tests --locked; then

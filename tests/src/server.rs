@@ -245,7 +245,9 @@ impl Drop for Server {
         let mut said = format!("the end of the server's log:\n{}\n", self.log_tail());
         if std::env::var_os("ALMONER_KEEP").is_some() {
             self.folder.disable_cleanup(true);
-            said.push_str(&format!("kept: {}\n", self.folder.path().display()));
+            said.push_str(&format!("kept: {} and {}\n", self.folder.path().display(), self.database_url()));
+            // Its database goes with it otherwise.
+            std::mem::forget(std::mem::replace(&mut self.place, Place::Folder));
         }
         let _ = std::io::stderr().write_all(said.as_bytes());
     }

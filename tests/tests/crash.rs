@@ -90,12 +90,15 @@ async fn attempt(client: Client, card: String, number: usize, pace: Arc<Pace>) -
 // ---- the loop of kills
 
 const CLIENTS: u64 = 16;
+/// Cards that there are before the first kill.
+const CARDS_FIRST: usize = 20;
 /// Load between two kills, in milliseconds.
 const LOAD_MS: (u64, u64) = (5, 120);
 /// Kills between two looks at the books, which read all there is.
-const LOOK_EVERY: usize = 5;
-/// Answers of earlier rounds that are asked for again in each.
-const OLDER_ASKED_AGAIN: u64 = 12;
+const LOOK_EVERY: usize = 10;
+/// Answers of a round, the last ones, and of earlier rounds that are asked for again in each; at the end all are.
+const LAST_ASKED_AGAIN: usize = 32;
+const OLDER_ASKED_AGAIN: u64 = 8;
 /// Cards whose statements are compared in each round.
 const CARDS_COMPARED: u64 = 8;
 
@@ -107,6 +110,7 @@ async fn hundreds_of_kills_lose_no_acknowledged_unit_and_find_none(database: Dat
     let store = books::open(&server.database_url()).await;
     let record = Arc::new(Record::default());
     let (workers, stop) = let_loose(&server, &record, &mut dice);
+    eventually("there is something to lose", async || (record.cards_count() >= CARDS_FIRST).then_some(())).await;
     let mut known = 0;
     for round in 1..=kills {
         let load = Duration::from_millis(dice.between(LOAD_MS.0, LOAD_MS.1));
@@ -165,15 +169,14 @@ fn let_loose(server: &Server, record: &Arc<Record>, dice: &mut Dice) -> (Vec<Joi
 /// What was acknowledged before the kill is there after it, in answers and in statements. Load goes on meanwhile.
 async fn look_back(server: &Server, record: &Record, known: usize, dice: &mut Dice) -> usize {
     let client = server.client();
-    let mut answers = record.answered_since(known);
-    let now_known = known + answers.len();
-    let older = record.answered_since(0);
-    answers.extend((0..OLDER_ASKED_AGAIN).filter_map(|_| dice.pick(&older).cloned()));
+    let all = record.answered_since(0);
+    let mut answers = all[known.max(all.len().saturating_sub(LAST_ASKED_AGAIN))..].to_vec();
+    answers.extend((0..OLDER_ASKED_AGAIN).filter_map(|_| dice.pick(&all).cloned()));
     record.assert_remembered(&client, answers).await;
     let cards = record.cards();
     let some = (0..CARDS_COMPARED).filter_map(|_| dice.pick(&cards).cloned()).collect();
     record.assert_accounted(&client, some).await;
-    now_known
+    all.len()
 }
 
 // ---- other ends

@@ -40,7 +40,13 @@ async fn cabled() -> (Server, Proxy) {
     let url = place.setting().expect("a database that is elsewhere").to_owned();
     let proxy = Proxy::to(&url).await;
     let by_cable = proxy.url(&url);
-    let settings = [("database.url", &*by_cable), ("gate.lease_patience_ms", "400"), ("http.shutdown_timeout_s", "5")];
+    let settings = [
+        ("database.url", &*by_cable),
+        ("gate.lease_patience_ms", "400"),
+        // So short that the key's trust runs out while the database is away.
+        ("gate.credential_ttl_ms", "50"),
+        ("http.shutdown_timeout_s", "5"),
+    ];
     let mut server = Server::prepare(place, &settings);
     server.restart().await;
     (server, proxy)

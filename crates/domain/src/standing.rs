@@ -17,6 +17,8 @@ pub struct Standing {
     pub principals: Principals,
     /// The allocation, where it is one.
     pub allocation: Option<AllocationId>,
+    /// The allocations it was carved from, nearest first: the end of any is its end.
+    pub ancestors: Vec<AllocationId>,
     /// What people call it in a sentence: `The allocation for session catalog-2026-11`, `The quota of acme-shop`.
     pub label: String,
     /// With which tools, on which resources.

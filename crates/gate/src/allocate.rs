@@ -5,12 +5,14 @@ use crate::credential::Credential;
 use crate::decide::Refusal;
 use crate::gate::Gate;
 use crate::handle::Target;
+use crate::purse::Purse;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Source, SubjectName};
 use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
+use std::sync::Arc;
 
 impl Gate {
     /// Carves an allocation. Units that this gate holds idle come back first where they are needed.
@@ -46,30 +48,32 @@ impl Gate {
         let _ = self.courier.run(leased, Want::Tell).await;
     }
 
-    /// Closes an allocation: what is free returns now, what is held when it settles. Closing again answers the same.
+    /// Closes an allocation and all that was carved from it: what is free returns now, what is held when it settles. Once this
+    /// has answered, nothing more comes out of any of them here. Closing again answers the same.
     pub async fn close(&self, by: Credential, id: AllocationId) -> Result<AllocationStatement, Refusal> {
         let known = self.lookup.allocation(by.realm, id).await.map_err(away)?;
         if known.is_none() {
             return Err(Refusal::UnknownAllocation);
         }
-        let purses = self.purses.of_allocation(id);
-        for purse in &purses {
-            if let Some(mut state) = purse.open() {
-                state.closed = true;
-            }
-        }
+        let shut = self.shut(id);
         // What is idle here goes back first, so that the answer can say that it has returned.
-        let settled = self.courier.run(purses.iter().cloned(), Want::Settle).await;
+        let settled = self.courier.run(self.purses.below(id), Want::Settle).await;
         let ended = match settled {
             Ok(()) => self.ledger.end(by.realm, id, AllocationState::Closed).await.map_err(away),
             Err(_) => Err(Refusal::Unavailable(None)),
         };
         self.handles.forget(by.realm, &Target::Allocation(id));
         match ended {
-            Ok(Some(statement)) => Ok(statement),
+            Ok(Some(statement)) => {
+                // A sub-allocation may have come into memory meanwhile, by a standing that was read before the end.
+                for purse in self.shut(id) {
+                    drop(self.courier.ask(purse, Want::Settle));
+                }
+                Ok(statement)
+            }
             Ok(None) => Err(Refusal::UnknownAllocation),
             Err(refusal) => {
-                for purse in purses {
+                for purse in shut {
                     if let Some(mut state) = purse.open() {
                         state.closed = false;
                     }
@@ -77,6 +81,13 @@ impl Gate {
                 Err(refusal)
             }
         }
+    }
+
+    /// From now on nothing comes out of the allocation's purses and those below it. Answers which were open.
+    fn shut(&self, id: AllocationId) -> Vec<Arc<Purse>> {
+        let mut purses = self.purses.below(id);
+        purses.retain(|purse| purse.open().is_some_and(|mut state| !std::mem::replace(&mut state.closed, true)));
+        purses
     }
 
     /// An allocation and where its units stand, with every acknowledged decision in it.
@@ -89,10 +100,9 @@ impl Gate {
     /// What a subject may use, what remains and when it resets.
     pub async fn entitlements(&self, by: Credential, subject: &SubjectName) -> Result<EntitlementStatement, Refusal> {
         let target = Target::Subject(subject.clone());
-        if let Ok(handle) = self.handles.find(by.realm, &target, self.clock.now()).await {
-            let purses = handle.lines.iter().map(|line| line.purse.clone());
-            self.courier.run(purses, Want::Tell).await.map_err(|_| Refusal::Unavailable(None))?;
-        }
+        let handle = self.find(by, &target).await?;
+        let purses = handle.lines.iter().map(|line| line.purse.clone());
+        self.courier.run(purses, Want::Tell).await.map_err(|_| Refusal::Unavailable(None))?;
         let found = self.lookup.entitlements(by.realm, subject).await.map_err(away)?;
         found.ok_or(Refusal::UnknownCustomer)
     }

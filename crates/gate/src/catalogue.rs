@@ -1,5 +1,6 @@
 //! The catalogue in memory: what features a realm has.
 
+use crate::epoch::Epoch;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::id::FeatureId;
@@ -21,6 +22,7 @@ pub(crate) struct Catalogue {
     cache: Cache<Realm, Arc<RealmFeatures>>,
     lookup: Arc<dyn Lookup>,
     clock: Arc<dyn Clock>,
+    epoch: Epoch,
 }
 
 struct RealmFeatures {
@@ -31,7 +33,7 @@ struct RealmFeatures {
 
 impl Catalogue {
     pub(crate) fn new(lookup: Arc<dyn Lookup>, clock: Arc<dyn Clock>) -> Self {
-        Self { cache: Cache::new(REALMS_MAX), lookup, clock }
+        Self { cache: Cache::new(REALMS_MAX), lookup, clock, epoch: Epoch::default() }
     }
 
     /// A feature by its key in code.
@@ -61,8 +63,12 @@ impl Catalogue {
                 return Ok(found);
             }
         }
+        let epoch = self.epoch.now();
         let features = Arc::new(self.load(realm).await?);
         self.cache.insert(realm, features.clone());
+        if self.epoch.now() != epoch {
+            self.cache.invalidate(&realm);
+        }
         Ok(pick(&features))
     }
 
@@ -77,6 +83,7 @@ impl Catalogue {
 
     /// Forgets a realm's features, because one changed.
     pub(crate) fn forget(&self, realm: Realm) {
+        self.epoch.begin_next();
         self.cache.invalidate(&realm);
     }
 }

@@ -2,6 +2,8 @@
 //! Nothing here waits. What comes out is in the journal's buffer before any lock is released.
 
 use crate::answered::Claim;
+use crate::call::Call;
+use crate::credential::Credential;
 use crate::decide::{LedgerWord, Request};
 use crate::gate::Gate;
 use crate::handle::Handle;
@@ -62,14 +64,10 @@ impl Gate {
         claim: &mut Option<Claim>,
     ) -> Debit {
         let uptime = self.clock.uptime();
-        let mut purses = Vec::with_capacity(draws.len());
-        for draw in draws {
-            match handle.lines[draw.line].purse.open() {
-                Some(state) if state.closed => return Debit::Closed,
-                Some(state) => purses.push(state),
-                None => return Debit::Failed("a part of this gate has failed".to_owned()),
-            }
-        }
+        let mut purses = match open_all(handle, draws) {
+            Ok(purses) => purses,
+            Err(debit) => return debit,
+        };
         if let Some(debit) = lacking(draws, &purses, uptime, word) {
             return debit;
         }
@@ -104,6 +102,26 @@ impl Gate {
         Debit::Done(Taken { decision, ticket, wait })
     }
 
+    /// Would a call be allowed by what is in memory now? It goes the way of a call up to its record, and what it sets aside it
+    /// gives back under the same locks: nothing is spent, so nothing needs a record. For measurements.
+    #[doc(hidden)]
+    pub fn rehearse(&self, by: Credential, call: &Call) -> bool {
+        let now = self.clock.now();
+        let Some(handle) = self.handles.known(&(by.realm, call.target.clone()), now) else { return false };
+        let Ok(draws) = judge::judge(&handle, call, now) else { return false };
+        let Ok(mut purses) = open_all(&handle, &draws) else { return false };
+        if lacking(&draws, &purses, self.clock.uptime(), LedgerWord::NotHeard).is_some() {
+            return false;
+        }
+        for (draw, state) in draws.iter().zip(&mut purses) {
+            if let Some(tally) = &mut state.tally {
+                tally.set_aside(draw.amount);
+                tally.spend_held(draw.amount, Units::ZERO);
+            }
+        }
+        true
+    }
+
     /// In `fast` mode: does a synced mark cover what is used and held? Keeps the mark running ahead.
     fn covered(&self, state: &mut PurseState) -> bool {
         let Some(tally) = &mut state.tally else { return false };
@@ -124,6 +142,19 @@ impl Gate {
         }
         tally.within_mark()
     }
+}
+
+/// The locks of all purses drawn on, in their order.
+fn open_all<'h>(handle: &'h Handle, draws: &[Draw]) -> Result<Vec<MutexGuard<'h, PurseState>>, Debit> {
+    let mut purses = Vec::with_capacity(draws.len());
+    for draw in draws {
+        match handle.lines[draw.line].purse.open() {
+            Some(state) if state.closed => return Err(Debit::Closed),
+            Some(state) => purses.push(state),
+            None => return Err(Debit::Failed("a part of this gate has failed".to_owned())),
+        }
+    }
+    Ok(purses)
 }
 
 fn lacking(draws: &[Draw], purses: &[MutexGuard<'_, PurseState>], now: Uptime, word: LedgerWord) -> Option<Debit> {

@@ -7,7 +7,7 @@ use crate::credential::Credential;
 use crate::debit::{Debit, Shortage, Taken};
 use crate::denial;
 use crate::gate::Gate;
-use crate::handle::{Handle, NoHandle};
+use crate::handle::{Handle, NoHandle, Target};
 use crate::journal::Position;
 use crate::judge::{self, judge};
 use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Reason, Use, UseKind, Verdict};
@@ -147,6 +147,16 @@ impl Gate {
             return Ok(());
         }
         self.scribe.journal().sync().durable().await.map(|_| ()).map_err(|_| Refusal::Unavailable(None))
+    }
+
+    /// The handle of a target that must be there.
+    pub(crate) async fn find(&self, by: Credential, target: &Target) -> Result<Arc<Handle>, Refusal> {
+        self.handles.find(by.realm, target, self.clock.now()).await.map_err(|missing| match missing {
+            NoHandle::Allocation => Refusal::UnknownAllocation,
+            NoHandle::Customer => Refusal::UnknownCustomer,
+            NoHandle::User => Refusal::UnknownUser,
+            NoHandle::Fault(fault) => Refusal::Unavailable(Some(fault)),
+        })
     }
 
     async fn find_handle(&self, by: Credential, call: &Call) -> Result<Arc<Handle>, NoHandle> {

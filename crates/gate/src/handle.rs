@@ -1,6 +1,7 @@
 //! Handles: an allocation or a subject, ready to be decided on. The cache of them is the only look-up of a call.
 
 use crate::catalogue::Catalogue;
+use crate::epoch::Epoch;
 use crate::purse::{Purse, Purses};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
@@ -75,25 +76,37 @@ pub(crate) struct Handles {
     lookup: Arc<dyn Lookup>,
     catalogue: Arc<Catalogue>,
     purses: Arc<Purses>,
+    epoch: Epoch,
 }
 
 impl Handles {
     pub(crate) fn new(max: u64, lookup: Arc<dyn Lookup>, catalogue: Arc<Catalogue>, purses: Arc<Purses>) -> Self {
-        Self { cache: Cache::new(max), lookup, catalogue, purses }
+        Self { cache: Cache::new(max), lookup, catalogue, purses, epoch: Epoch::default() }
     }
 
     /// The handle of a target, looked up where it is not in memory.
     pub(crate) async fn find(&self, realm: Realm, target: &Target, now: Timestamp) -> Result<Arc<Handle>, NoHandle> {
         let key = (realm, target.clone());
-        if let Some(handle) = self.cache.get(&key) {
-            if !handle.is_stale(now) {
-                return Ok(handle);
-            }
+        if let Some(handle) = self.known(&key, now) {
+            return Ok(handle);
+        }
+        let epoch = self.epoch.now();
+        let handle = Arc::new(self.load(realm, target).await?);
+        self.cache.insert(key.clone(), handle.clone());
+        if self.epoch.now() != epoch {
             self.cache.invalidate(&key);
         }
-        let handle = Arc::new(self.load(realm, target).await?);
-        self.cache.insert(key, handle.clone());
         Ok(handle)
+    }
+
+    /// The handle of a target, if it is in memory and good for now.
+    pub(crate) fn known(&self, key: &(Realm, Target), now: Timestamp) -> Option<Arc<Handle>> {
+        let handle = self.cache.get(key)?;
+        if handle.is_stale(now) {
+            self.cache.invalidate(key);
+            return None;
+        }
+        Some(handle)
     }
 
     async fn load(&self, realm: Realm, target: &Target) -> Result<Handle, NoHandle> {
@@ -102,7 +115,7 @@ impl Handles {
                 self.lookup.allocation(realm, *id).await.map_err(NoHandle::Fault)?.ok_or(NoHandle::Allocation)?
             }
             Target::Subject(subject) => match self.lookup.subject(realm, subject).await.map_err(NoHandle::Fault)? {
-                SubjectStanding::Known(standing) => standing,
+                SubjectStanding::Known(standing) => *standing,
                 SubjectStanding::UnknownCustomer => return Err(NoHandle::Customer),
                 SubjectStanding::UnknownUser => return Err(NoHandle::User),
             },
@@ -118,7 +131,8 @@ impl Handles {
     async fn line(&self, realm: Realm, standing: &Standing, line: StandingLine) -> Result<Option<HandleLine>, Fault> {
         let Some(feature) = self.catalogue.by_id(realm, line.feature).await? else { return Ok(None) };
         let FeatureKind::Metered(meter) = feature.kind.clone() else { return Ok(None) };
-        let purse = self.purses.of(realm, line.account, standing.allocation);
+        let lineage = || standing.allocation.into_iter().chain(standing.ancestors.iter().copied()).collect();
+        let purse = self.purses.of(realm, line.account, lineage);
         if let Some(mut state) = purse.open() {
             // An ended allocation gives nothing out, whoever still holds a handle made before it ended.
             state.closed |= standing.state != AllocationState::Active;
@@ -132,11 +146,13 @@ impl Handles {
 
     /// Forgets a handle, because it ended or changed.
     pub(crate) fn forget(&self, realm: Realm, target: &Target) {
+        self.epoch.begin_next();
         self.cache.invalidate(&(realm, target.clone()));
     }
 
     /// Forgets everything: something changed that any handle may rest on.
     pub(crate) fn forget_all(&self) {
+        self.epoch.begin_next();
         self.cache.invalidate_all();
     }
 }

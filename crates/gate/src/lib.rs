@@ -14,6 +14,7 @@ mod courier;
 mod credential;
 mod debit;
 mod decide;
+mod epoch;
 mod denial;
 mod gate;
 mod handle;

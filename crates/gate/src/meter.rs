@@ -5,7 +5,7 @@ use crate::call::AskedUse;
 use crate::credential::Credential;
 use crate::decide::Refusal;
 use crate::gate::Gate;
-use crate::handle::{NoHandle, Target};
+use crate::handle::Target;
 use almoner_domain::decision::{Decision, KeyMark, Operation, Use, UseKind, Verdict};
 use almoner_domain::id::{DecisionId, Id};
 use almoner_domain::time::Timestamp;
@@ -46,13 +46,7 @@ impl Gate {
             Ok(Turn::Full) => return Err(Refusal::Unavailable(None)),
             Err(fault) => return Err(Refusal::Unavailable(Some(fault))),
         };
-        let handle = match self.handles.find(by.realm, &event.target, self.clock.now()).await {
-            Ok(handle) => handle,
-            Err(NoHandle::Allocation) => return Err(Refusal::UnknownAllocation),
-            Err(NoHandle::Customer) => return Err(Refusal::UnknownCustomer),
-            Err(NoHandle::User) => return Err(Refusal::UnknownUser),
-            Err(NoHandle::Fault(fault)) => return Err(Refusal::Unavailable(Some(fault))),
-        };
+        let handle = self.find(by, &event.target).await?;
         let now = self.clock.now();
         let decision = Arc::new(Decision {
             id: DecisionId::new(now, &*self.entropy),

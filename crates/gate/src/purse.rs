@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub(crate) struct Purse {
     pub(crate) realm: Realm,
     pub(crate) account: AccountId,
-    /// The allocation whose line the account is, so that its end is the end of the purse.
-    pub(crate) allocation: Option<AllocationId>,
+    /// The allocation whose line the account is, then those it was carved from: the end of any is the end of the purse.
+    lineage: Vec<AllocationId>,
     state: Mutex<PurseState>,
 }
 
@@ -66,8 +66,8 @@ impl PurseState {
 }
 
 impl Purse {
-    fn new(realm: Realm, account: AccountId, allocation: Option<AllocationId>) -> Self {
-        Self { realm, account, allocation, state: Mutex::new(PurseState::default()) }
+    fn new(realm: Realm, account: AccountId, lineage: Vec<AllocationId>) -> Self {
+        Self { realm, account, lineage, state: Mutex::new(PurseState::default()) }
     }
 
     /// Does it give nothing out any more?
@@ -103,19 +103,24 @@ impl Purses {
     }
 
     /// The purse of an account, made when there is none.
-    pub(crate) fn of(&self, realm: Realm, account: AccountId, allocation: Option<AllocationId>) -> Arc<Purse> {
+    pub(crate) fn of(
+        &self,
+        realm: Realm,
+        account: AccountId,
+        lineage: impl FnOnce() -> Vec<AllocationId>,
+    ) -> Arc<Purse> {
         if let Some(purse) = self.find(account) {
             return purse;
         }
-        if let Some(id) = allocation {
-            let mut index = self.by_allocation.write().unwrap_or_else(PoisonError::into_inner);
-            let accounts = index.entry(id).or_default();
-            if !accounts.contains(&account) {
-                accounts.push(account);
-            }
-        }
+        // The index is written under the lock of the shard, here and where a purse is forgotten, so that the two agree.
         let mut shard = write(self.shard(account));
-        shard.entry(account).or_insert_with(|| Arc::new(Purse::new(realm, account, allocation))).clone()
+        let make = || {
+            let purse = Purse::new(realm, account, lineage());
+            let mut index = self.by_allocation.write().unwrap_or_else(PoisonError::into_inner);
+            purse.lineage.iter().for_each(|id| index.entry(*id).or_default().push(account));
+            Arc::new(purse)
+        };
+        shard.entry(account).or_insert_with(make).clone()
     }
 
     /// The purse of an account, if there is one.
@@ -124,12 +129,19 @@ impl Purses {
         shard.get(&account).cloned()
     }
 
-    /// The purses of an allocation's lines.
-    pub(crate) fn of_allocation(&self, id: AllocationId) -> Vec<Arc<Purse>> {
+    /// The purses of an allocation's lines, and of all that was carved from it.
+    pub(crate) fn below(&self, id: AllocationId) -> Vec<Arc<Purse>> {
         let index = self.by_allocation.read().unwrap_or_else(PoisonError::into_inner);
         let accounts = index.get(&id).cloned().unwrap_or_default();
         drop(index);
         accounts.into_iter().filter_map(|account| self.find(account)).collect()
+    }
+
+    /// The purses of an allocation's own lines.
+    pub(crate) fn of_allocation(&self, id: AllocationId) -> Vec<Arc<Purse>> {
+        let mut purses = self.below(id);
+        purses.retain(|purse| purse.lineage.first() == Some(&id));
+        purses
     }
 
     /// All purses.
@@ -149,14 +161,14 @@ impl Purses {
         if !unused {
             return;
         }
-        let allocation = shard.remove(&account).and_then(|purse| purse.allocation);
-        drop(shard);
-        let Some(id) = allocation else { return };
+        let Some(purse) = shard.remove(&account) else { return };
         let mut index = self.by_allocation.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(accounts) = index.get_mut(&id) {
-            accounts.retain(|other| *other != account);
-            if accounts.is_empty() {
-                index.remove(&id);
+        for id in &purse.lineage {
+            if let Some(accounts) = index.get_mut(id) {
+                accounts.retain(|other| *other != account);
+                if accounts.is_empty() {
+                    index.remove(id);
+                }
             }
         }
     }

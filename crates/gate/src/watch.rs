@@ -75,7 +75,7 @@ impl Gate {
 
     async fn allocation_changed(&self, realm: Realm, id: AllocationId) -> Result<(), Fault> {
         self.handles.forget(realm, &Target::Allocation(id));
-        let purses = self.purses.of_allocation(id);
+        let purses = self.purses.below(id);
         if purses.is_empty() {
             return Ok(());
         }

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p almoner-storage`. On both databases; PostgreSQL as in the tests, by default without fsync.
 
+#![expect(clippy::unwrap_used, reason = "a measurement that fails has nothing to say")]
+
 #[path = "../tests/store/support.rs"]
 #[expect(dead_code, reason = "the tests use more of the shop than the measurements do")]
 mod support;
@@ -49,7 +51,7 @@ fn batch(shop: &Shop, account: AccountId, lease: almoner_domain::id::LeaseId, ro
         key[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         key[8..].copy_from_slice(&round.to_be_bytes());
         let key = KeyMark { key, ..mark(0, 0) };
-        let mut decision = shop.consumed(account, 0, (number % 2 == 0).then_some(key));
+        let mut decision = shop.consumed(account, 0, (number.is_multiple_of(2)).then_some(key));
         decision.allocation = Some(id(0x1000 + u128::from(number % 50)));
         decision
     };

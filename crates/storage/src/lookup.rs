@@ -20,6 +20,7 @@ use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
 use async_trait::async_trait;
 use sea_orm::ConnectionTrait;
+use std::sync::Arc;
 
 #[async_trait]
 impl Lookup for SqlStore {
@@ -85,8 +86,9 @@ impl Lookup for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        let answer = self.inner().database.bare().execute_unprepared("SELECT 1").await;
-        answer.map(drop).map_err(|error| Trouble::from(error).into_fault("ping"))
+        let inner = Arc::clone(self.inner());
+        let ask = async move { Ok(inner.database.bare().execute_unprepared("SELECT 1").await.map(drop)?) };
+        self.finish("ping", ask).await
     }
 }
 
@@ -131,7 +133,7 @@ async fn subject_standing(tx: &Tx, name: SubjectName) -> Result<Asked<SubjectSta
                 return Ok(Asked::Open(customer.id));
             }
             let standing = standing::of_subject(tx, &customer, user.as_ref(), &subject).await?;
-            Asked::Told(SubjectStanding::Known(standing))
+            Asked::Told(SubjectStanding::Known(Box::new(standing)))
         }
     })
 }

@@ -3,7 +3,7 @@
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{account, allocation, session, user};
+use crate::{account, allocation, session, statement, user};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::customer::{Customer, User};
@@ -28,6 +28,7 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
     Ok(Some(Standing {
         principals: allocation.principals,
         allocation: Some(id),
+        ancestors: statement::chain(tx, &allocation).await?.into_iter().map(|(id, _)| id).collect(),
         label: format!("The allocation for session {}", name.key),
         raise: raise(tx, allocation.principals).await?,
         scope: allocation.scope,
@@ -79,6 +80,7 @@ pub(crate) async fn of_subject(
     Ok(Standing {
         principals,
         allocation: None,
+        ancestors: Vec::new(),
         label,
         scope: Scope::default(),
         not_before: None,

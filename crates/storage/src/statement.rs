@@ -33,7 +33,8 @@ pub(crate) async fn must(tx: &Tx, id: AllocationId) -> Result<AllocationStatemen
     of(tx, id).await?.ok_or_else(|| Trouble::row("allocation", format!("{id} is missing")))
 }
 
-async fn chain(tx: &Tx, allocation: &Allocation) -> Result<Vec<(AllocationId, AllocationState)>, Trouble> {
+/// The allocations that it was carved from, nearest first.
+pub(crate) async fn chain(tx: &Tx, allocation: &Allocation) -> Result<Vec<(AllocationId, AllocationState)>, Trouble> {
     let mut chain = Vec::new();
     let mut next = allocation.parent;
     while let Some(id) = next {

@@ -2,6 +2,9 @@
 //!
 //! A writing transaction runs in a task of its own. Whoever waits for it may go away; the transaction comes to its end all the
 //! same, for a commit that is abandoned half-way has an outcome that nobody knows.
+//!
+//! All of it runs where the store was opened. A connection is bound to the runtime that made it, and a server has several: one
+//! that a worker of the HTTP door had made would die with that worker, under whoever uses it then.
 
 use crate::database::{Database, Purpose};
 use crate::options::{ANSWER_WAIT, ATTEMPTS_MAX, PAUSE_FIRST, StoreOptions};
@@ -16,6 +19,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tracing::Instrument;
 
 /// The ledger and the catalogue on SQLite or PostgreSQL. Cheap to clone.
@@ -29,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// The runtime that all connections belong to.
+    home: Handle,
 }
 
 /// How a transaction ends.
@@ -54,7 +60,7 @@ impl SqlStore {
         options: StoreOptions,
     ) -> Result<Self, Fault> {
         let database = Database::connect(url, &options).await.map_err(|trouble| trouble.into_fault("connect"))?;
-        Ok(Self { inner: Arc::new(Inner { database, clock, entropy }) })
+        Ok(Self { inner: Arc::new(Inner { database, clock, entropy, home: Handle::current() }) })
     }
 
     /// Brings the schema up to date, all of it or nothing. Several processes may do so at once: one does it.
@@ -105,30 +111,38 @@ impl SqlStore {
         &self,
         operation: &'static str,
         realm: Realm,
-        deed: impl for<'t> FnOnce(&'t Tx) -> Deed<'t, T>,
-    ) -> Result<T, Fault> {
-        let run = async {
-            let tx = Tx::begin(&self.inner, realm, Purpose::Read).await?;
+        deed: impl for<'t> FnOnce(&'t Tx) -> Deed<'t, T> + Send + 'static,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let run = async move {
+            let tx = Tx::begin(&inner, realm, Purpose::Read).await?;
             let result = deed(&tx).await;
             tx.undo().await;
             result
         };
-        run.await.map_err(|trouble| trouble.into_fault(operation))
+        self.finish(operation, run).await
     }
 
     /// Reads of one committed state of all realms.
     pub(crate) async fn read_everywhere<T>(
         &self,
         operation: &'static str,
-        deed: impl for<'t> FnOnce(&'t Everywhere) -> Deed<'t, T>,
-    ) -> Result<T, Fault> {
-        let run = async {
-            let tx = Everywhere::begin(&self.inner, Purpose::Read).await?;
+        deed: impl for<'t> FnOnce(&'t Everywhere) -> Deed<'t, T> + Send + 'static,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let run = async move {
+            let tx = Everywhere::begin(&inner, Purpose::Read).await?;
             let result = deed(&tx).await;
             tx.undo().await;
             result
         };
-        run.await.map_err(|trouble| trouble.into_fault(operation))
+        self.finish(operation, run).await
     }
 
     /// A transaction in a realm, tried again while others undo it.
@@ -147,7 +161,7 @@ impl SqlStore {
                 }
             }
         };
-        finish(operation, attempts).await
+        self.finish(operation, attempts).await
     }
 
     /// A transaction that writes what the installation owns.
@@ -166,7 +180,23 @@ impl SqlStore {
                 }
             }
         };
-        finish(operation, attempts).await
+        self.finish(operation, attempts).await
+    }
+
+    /// Lets a transaction come to its end in a task of its own, and waits for it within bounds.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        attempts: impl Future<Output = Result<T, Trouble>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let task = self.inner.home.spawn(attempts.in_current_span());
+        let result = match tokio::time::timeout(ANSWER_WAIT, task).await {
+            Ok(Ok(result)) => result,
+            // It panicked, or the runtime is shutting down.
+            Ok(Err(_)) => Err(Trouble::Lost),
+            Err(_) => Err(Trouble::Busy(ANSWER_WAIT.as_millis())),
+        };
+        result.map_err(|trouble| trouble.into_fault(operation))
     }
 }
 
@@ -206,21 +236,6 @@ where
             Err(trouble)
         }
     }
-}
-
-/// Lets a transaction come to its end in a task of its own, and waits for it within bounds.
-pub(crate) async fn finish<T: Send + 'static>(
-    operation: &'static str,
-    attempts: impl Future<Output = Result<T, Trouble>> + Send + 'static,
-) -> Result<T, Fault> {
-    let task = tokio::spawn(attempts.in_current_span());
-    let result = match tokio::time::timeout(ANSWER_WAIT, task).await {
-        Ok(Ok(result)) => result,
-        // It panicked, or the runtime is shutting down.
-        Ok(Err(_)) => Err(Trouble::Lost),
-        Err(_) => Err(Trouble::Busy(ANSWER_WAIT.as_millis())),
-    };
-    result.map_err(|trouble| trouble.into_fault(operation))
 }
 
 /// How often a transaction was tried.

@@ -4,7 +4,7 @@
 //! case must not ask the ledger for anything while it has one.
 
 use crate::database::Purpose;
-use crate::store::{SqlStore, finish};
+use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
 use almoner_domain::fault::Fault;
@@ -17,13 +17,15 @@ use std::sync::Arc;
 #[async_trait]
 impl Store for SqlStore {
     async fn begin(&self, realm: Realm) -> Result<Box<dyn Work>, Fault> {
-        let tx = Tx::begin(self.inner(), realm, Purpose::Write).await.map_err(|trouble| trouble.into_fault("begin"))?;
+        let inner = Arc::clone(self.inner());
+        let tx = self.finish("begin", async move { Tx::begin(&inner, realm, Purpose::Write).await }).await?;
         Ok(Box::new(SqlWork { store: self.clone(), tx: Some(tx) }))
     }
 
     async fn installation(&self) -> Result<Box<dyn Installation>, Fault> {
-        let tx = Everywhere::begin(self.inner(), Purpose::Write).await;
-        let tx = tx.map_err(|trouble| trouble.into_fault("installation"))?;
+        let inner = Arc::clone(self.inner());
+        let begun = async move { Everywhere::begin(&inner, Purpose::Write).await };
+        let tx = self.finish("installation", begun).await?;
         Ok(Box::new(SqlInstallation { store: self.clone(), tx: Some(tx) }))
     }
 }
@@ -77,7 +79,7 @@ impl Work for SqlWork {
     async fn commit(mut self: Box<Self>) -> Result<(), Fault> {
         let inner = Arc::clone(self.store.inner());
         let tx = self.tx.take().ok_or_else(|| Trouble::Lost.into_fault("commit"))?;
-        finish("commit", async move { tx.commit(&inner).await }).await
+        self.store.finish("commit", async move { tx.commit(&inner).await }).await
     }
 }
 
@@ -97,6 +99,6 @@ impl SqlInstallation {
     pub(crate) async fn commit(mut self) -> Result<(), Fault> {
         let inner = Arc::clone(self.store.inner());
         let tx = self.tx.take().ok_or_else(|| Trouble::Lost.into_fault("commit"))?;
-        finish("commit", async move { tx.commit(&inner).await }).await
+        self.store.finish("commit", async move { tx.commit(&inner).await }).await
     }
 }

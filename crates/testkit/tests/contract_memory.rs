@@ -30,3 +30,20 @@ impl Audit for Books {
 }
 
 almoner_testkit::contract_suite!(Memory);
+
+/// A promise that is written but not listed would never be run.
+#[test]
+fn every_promise_is_in_the_suite() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/contract");
+    let suite = std::fs::read_to_string(folder.join("suite.rs")).unwrap();
+    let listed: Vec<&str> = suite.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for rest in text.split("pub async fn ").skip(1) {
+            let (name, parameters) = rest.split_once('(').unwrap();
+            if parameters.starts_with("w: &World)") {
+                assert!(listed.contains(&name), "{name} is not in suite.rs");
+            }
+        }
+    }
+}

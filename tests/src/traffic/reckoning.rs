@@ -5,7 +5,7 @@ use super::record::{Answered, Record, Unresolved};
 use super::{CUSTOMERS, WARES};
 use crate::answer::{Line, Statement};
 use crate::call::Call;
-use crate::client::Client;
+use crate::client::{Client, Reply};
 use crate::wait::eventually;
 use futures::stream::{self, StreamExt};
 use serde_json::json;
@@ -68,8 +68,10 @@ impl Record {
 
     async fn resolve_one(&self, client: &Client, request: Unresolved) {
         let (reply, _) = client.insist(&request.path, &request.body).await;
-        if request.parts.is_empty() {
-            return self.resolve_carving(&reply, &request);
+        match request.path.as_str() {
+            "/v1/allocations" => return self.resolve_carving(&reply, &request),
+            "/v1/reserve" => return give_back(client, &reply).await,
+            _ => {}
         }
         let tabs: Vec<&Tab> = match &request.drawn_on {
             Ok(card) => request.parts.iter().map(|(at, _)| &card.tabs[*at]).collect(),
@@ -82,7 +84,7 @@ impl Record {
         }
     }
 
-    fn resolve_carving(&self, reply: &crate::client::Reply, request: &Unresolved) {
+    fn resolve_carving(&self, reply: &Reply, request: &Unresolved) {
         if reply.status == 409 {
             return;
         }
@@ -152,5 +154,14 @@ impl Record {
         let straight = &self.months[customer][at];
         let spent = straight.spent() + sum(&mut tabs.clone(), Tab::spent);
         (spent, straight.spent_at_most() + sum(&mut tabs.clone(), Tab::spent_at_most))
+    }
+}
+
+/// A hold whose id nobody knew until now is not needed any more. One that was forgotten has run out by itself.
+async fn give_back(client: &Client, reply: &Reply) {
+    let decision = reply.decision();
+    if decision.allowed() {
+        let (released, _) = client.insist(&format!("/v1/holds/{}/release", decision.hold()), &json!({})).await;
+        assert!(matches!(released.status, 200 | 410), "an acknowledged hold is missing: {}", released.text());
     }
 }

@@ -29,7 +29,7 @@ pub struct Unresolved {
     pub body: Value,
     /// Of which card, or of which customer's month (by index).
     pub drawn_on: Result<Arc<Card>, usize>,
-    /// Indices of tabs there, and units asked of each; none for a carving.
+    /// Indices of tabs there, and units asked of each; none for a carving. A reserve spends none of them.
     pub parts: Vec<(usize, i64)>,
 }
 

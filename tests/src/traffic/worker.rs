@@ -163,8 +163,10 @@ impl Worker {
         let call =
             parts.iter().fold(Call::on(&card.id), |call, (at, units)| call.uses(card.tabs[*at].ware.feature, *units));
         let call = call.ttl_s(if forgets { TTL_BRIEF_S } else { TTL_LONG_S }).key(self.key());
-        // A hold whose id nobody knows spends nothing: there is nothing to resolve.
-        let Some(reply) = self.send("/v1/reserve", &call.0, true).await else { return };
+        let Some(reply) = self.send("/v1/reserve", &call.0, true).await else {
+            let path = "/v1/reserve".to_owned();
+            return self.record.add_unresolved(Unresolved { path, body: call.0, drawn_on: Ok(card), parts });
+        };
         let decision = reply.decision();
         self.judge(&decision);
         if decision.allowed() && !forgets {
@@ -238,7 +240,7 @@ impl Worker {
         let carve = carve.key(session);
         let Some(reply) = self.send("/v1/allocations", &carve.0, true).await else {
             let path = "/v1/allocations".to_owned();
-            let drawn_on = parent.map_or(Err(customer), Ok);
+            let drawn_on = parent.ok_or(customer);
             return self.record.add_unresolved(Unresolved { path, body: carve.0, drawn_on, parts: Vec::new() });
         };
         match reply.status {

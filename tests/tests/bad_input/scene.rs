@@ -54,7 +54,7 @@ impl Scene {
             .id()
             .to_owned();
         let hold = client.reserve(&Call::on(&card).uses(GENERATE, 2).ttl_s(900)).await.hold().to_owned();
-        let foreign_card = stranger.carve(&Carve { 0: foreign_carve() }).await.id().to_owned();
+        let foreign_card = stranger.carve(&Carve(foreign_carve())).await.id().to_owned();
         let foreign_hold =
             stranger.reserve(&Call::on(&foreign_card).uses(GENERATE, 2).ttl_s(900)).await.hold().to_owned();
         let issue = ["keys", "issue", "--tenant", "image-shop", "--environment", "test", "--kind", "gate", "--json"];

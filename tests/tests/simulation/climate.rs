@@ -25,8 +25,8 @@ pub(crate) struct Climate {
     pub(crate) power: u64,
     /// Of kills: the disk is gone.
     pub(crate) disk: u64,
-    /// The ledger restarts: what is on its way is lost.
-    pub(crate) ledger: u64,
+    /// The ledger fails over to its standby: what is on its way is lost.
+    pub(crate) failover: u64,
     /// Nothing happens for minutes.
     pub(crate) lull: u64,
     /// People carve and end allocations.
@@ -50,7 +50,7 @@ impl Climate {
     pub(crate) fn of(dice: &mut Dice) -> Self {
         let mut some = |max: u64| if dice.chance(600) { dice.between(0, max) } else { 0 };
         let (drop, double, slow) = (some(150), some(200), some(60));
-        let (cut, kill, ledger, lull) = (some(15), some(12), some(4), some(20));
+        let (cut, kill, failover, lull) = (some(15), some(12), some(4), some(20));
         let (power, disk, people) = (some(1_000), some(120), some(40));
         Self {
             gates: usize::try_from(dice.between(1, 5)).unwrap_or(1),
@@ -63,7 +63,7 @@ impl Climate {
             kill,
             power,
             disk,
-            ledger,
+            failover,
             lull,
             people,
             allocations: dice.between(0, 5),
@@ -94,7 +94,7 @@ impl Climate {
             kill: 0,
             power: 0,
             disk: 0,
-            ledger: 0,
+            failover: 0,
             lull: 0,
             people: 0,
             allocations: 0,

@@ -96,9 +96,19 @@ impl Gate {
         let facts = held.iter().map(fact).collect();
         let holds = held.iter().map(|(id, (amount, _))| (*id, *amount)).collect();
         (purse.dirty, purse.recalled, purse.free) = (false, false, Units::ZERO);
-        (purse.mark_on_its_way, purse.loosened_at) = (None, None);
+        purse.loosened_at = None;
+        if self.forgets_marks {
+            purse.mark_on_its_way = None;
+        }
         let realm = purse.realm;
         self.settling.insert(tally.id(), Settling { realm, tally, holds, facts });
+    }
+
+    /// Sends back every lease; nobody waits for units any more.
+    pub(crate) fn return_everything(&mut self) {
+        self.purses.values_mut().for_each(|purse| purse.waiting.clear());
+        let accounts: Vec<AccountId> = self.purses.keys().copied().collect();
+        accounts.into_iter().for_each(|account| self.start_settling(account));
     }
 
     /// Hears the answer to an attempt, unless it was given up. Answers what went wrong, and calls that may go on.

@@ -82,7 +82,7 @@ impl<R: Rules> World<R> {
         let standing = match target {
             Target::Allocation(id) => core.allocation(now, realm, *id)?,
             Target::Subject(name) => match core.subject(now, realm, name).ok()? {
-                SubjectStanding::Known(standing) => standing,
+                SubjectStanding::Known(standing) => *standing,
                 SubjectStanding::UnknownCustomer | SubjectStanding::UnknownUser => return None,
             },
         };

@@ -13,8 +13,11 @@ use almoner_domain::units::Units;
 use std::time::Duration;
 
 impl<R: Rules> World<R> {
-    /// Gates die and come back, networks are cut and found again, the ledger restarts.
+    /// Gates die and come back, networks are cut and found again, the ledger fails over.
     pub(crate) fn misfortunes(&mut self) {
+        if !R::STANDBY_FIRST && (self.standby.is_none() || self.dice.chance(100)) {
+            self.standby = Some(self.store.core().snapshot());
+        }
         for index in 0..self.gates.len() {
             if !self.gates[index].up {
                 if self.dice.chance(50) {
@@ -36,8 +39,18 @@ impl<R: Rules> World<R> {
                 (gate.mute, gate.deaf) = (way != 1, way != 0);
             }
         }
-        if self.dice.chance(self.climate.ledger) {
-            self.network.lose_all();
+        if self.dice.chance(self.climate.failover) {
+            self.fail_over();
+        }
+    }
+
+    /// The standby takes over. It has every commit that was answered, unless that rule is broken.
+    fn fail_over(&mut self) {
+        self.see("a failover");
+        self.network.lose_all();
+        if let Some(standby) = self.standby.take() {
+            self.store.core().fail_over(standby);
+            self.oracle.begin_again();
         }
     }
 

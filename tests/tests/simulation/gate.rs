@@ -104,6 +104,8 @@ pub(crate) struct Gate {
     pub(crate) mute: bool,
     pub(crate) deaf: bool,
     pub(crate) fast: bool,
+    /// Are marks on their way forgotten with their leases?
+    pub(crate) forgets_marks: bool,
     /// Its steady clock runs at so many percent of the true one.
     pub(crate) rate: u64,
     /// Its civil clock is so many milliseconds ahead.
@@ -144,6 +146,7 @@ impl Gate {
             mute: false,
             deaf: false,
             fast: false,
+            forgets_marks: true,
             rate: 100,
             ahead_ms: 0,
             disk: Disk::default(),

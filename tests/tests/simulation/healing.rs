@@ -43,13 +43,7 @@ impl<R: Rules> World<R> {
             self.clock.advance(Duration::from_secs(12));
             for index in 0..self.gates.len() {
                 self.boot(index);
-                let accounts: Vec<_> = self.gates[index].purses.keys().copied().collect();
-                for account in accounts {
-                    if let Some(purse) = self.gates[index].purses.get_mut(&account) {
-                        purse.waiting.clear();
-                    }
-                    self.gates[index].start_settling(account);
-                }
+                self.gates[index].return_everything();
                 self.tell(index)?;
             }
             // There and back; late copies of old messages arrive as well.

@@ -48,6 +48,12 @@ impl Oracle {
         }
     }
 
+    /// The ledger is another one: everything is read anew.
+    pub(crate) fn begin_again(&mut self) {
+        self.read = 0;
+        self.folded.clear();
+    }
+
     /// Reads the lines added since the last time: which accounts and leases they are about.
     fn follow(&mut self, core: &Core) -> (BTreeSet<AccountId>, BTreeSet<LeaseId>) {
         let (mut accounts, mut leases) = (BTreeSet::new(), BTreeSet::new());

@@ -26,8 +26,14 @@ pub(crate) trait Rules {
     /// Does an answer wait until what it rests on is on the disk?
     const DISK_FIRST: bool = true;
 
+    /// Does the ledger answer only when a standby has the commit, too?
+    const STANDBY_FIRST: bool = true;
+
     /// In `fast` mode: do calls wait for the disk while a hold has come free by a record that is not on it yet?
     const LOOSENS_ON_DISK: bool = true;
+
+    /// Is a mark on its way forgotten with its lease, so that it never covers the next one?
+    const FORGETS_MARKS_WITH_THEIR_LEASE: bool = true;
 
     /// Does recovery claim no more than the lease has, where a mark is older than what was given back?
     const FORGETS_OLD_MARKS: bool = true;
@@ -93,11 +99,25 @@ impl Rules for AnswersBeforeSync {
     const DISK_FIRST: bool = false;
 }
 
+/// The ledger answers when it has committed, whatever the standby has; then it fails over.
+pub(crate) struct AnswersBeforeTheStandby;
+
+impl Rules for AnswersBeforeTheStandby {
+    const STANDBY_FIRST: bool = false;
+}
+
 /// In `fast` mode a hold that comes free is spent again before any record says so.
 pub(crate) struct LoosensInMemory;
 
 impl Rules for LoosensInMemory {
     const LOOSENS_ON_DISK: bool = false;
+}
+
+/// A mark that was written for one lease takes effect for the next.
+pub(crate) struct MixesMarks;
+
+impl Rules for MixesMarks {
+    const FORGETS_MARKS_WITH_THEIR_LEASE: bool = false;
 }
 
 /// Recovery claims what the last mark says, though units were given back since.

@@ -16,6 +16,7 @@ use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::time::{Clock, Timestamp};
 use almoner_domain::units::Units;
 use almoner_testkit::image_shop::{self, ImageShop, at};
+use almoner_testkit::memory::Snapshot;
 use almoner_testkit::{Dice, MemoryStore, MockClock, SeededEntropy};
 use futures::FutureExt;
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(crate) struct World<R> {
     pub(crate) calls: u64,
     /// How often what has happened, to know that a run is as rough as it is meant to be.
     pub(crate) seen: BTreeMap<&'static str, u64>,
+    /// What the standby has, where it lags behind.
+    pub(crate) standby: Option<Snapshot>,
     rules: PhantomData<R>,
 }
 
@@ -80,6 +83,7 @@ impl<R: Rules> World<R> {
             attempts: 0,
             calls: 0,
             seen: BTreeMap::new(),
+            standby: None,
             rules: PhantomData,
         };
         world.furnish();
@@ -96,6 +100,7 @@ impl<R: Rules> World<R> {
         for index in 0..self.climate.gates {
             let mut gate = Gate::new(index, Incarnation { node: self.id::<NodeId>(), number: 0 });
             gate.fast = self.dice.chance(self.climate.fast);
+            gate.forgets_marks = R::FORGETS_MARKS_WITH_THEIR_LEASE;
             gate.rate = self.dice.between(100 - self.climate.clock_percent, 100 + self.climate.clock_percent);
             gate.ahead_ms =
                 i64::try_from(self.dice.between(0, 2 * SKEW_MS)).unwrap_or(0) - i64::try_from(SKEW_MS).unwrap_or(0);

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectStanding {
     /// It may use this.
-    Known(Standing),
+    Known(Box<Standing>),
     /// No such customer in the realm.
     UnknownCustomer,
     /// No such user at the customer.

@@ -2,6 +2,7 @@
 
 use super::body::{SessionBody, SubjectBody, UseBody, read};
 use super::calls::REPLAYED;
+use super::object;
 use super::parse::{Errors, Print, Zero, parse_session, parse_subject};
 use super::problem::Problem;
 use super::{Door, json};
@@ -30,16 +31,20 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub(crate) struct CarveBody {
     /// Whose quota it is carved from. One of `subject` and `parent`.
+    #[serde(default, deserialize_with = "object::maybe")]
     pub subject: Option<SubjectBody>,
     /// The allocation it is carved from, `alc_...`.
     pub parent: Option<String>,
     /// The agent it is to serve, by our id or the provider's own.
     pub agent: String,
     /// The session it is for.
+    #[serde(deserialize_with = "object::one")]
     pub session: SessionBody,
     /// 1 to 64 metered features with amounts, each feature once.
+    #[serde(deserialize_with = "object::many")]
     pub lines: Vec<UseBody>,
     /// With which tools, on which resources; what is left out is as wide as the parent.
+    #[serde(default, deserialize_with = "object::maybe")]
     pub scope: Option<ScopeBody>,
     /// Not usable before.
     pub not_before: Option<String>,

@@ -81,9 +81,9 @@ impl Gate {
             "check" => self.call(by, Asked::Check, read(bytes)?).await?.0,
             "consume" => self.call(by, Asked::Consume, read(bytes)?).await?.0,
             "reserve" => self.call(by, Asked::Reserve, read(bytes)?).await?.0,
-            "commit" => self.settle(by, Operation::Commit, &need(hold)?, read(bytes)?).await?,
-            "release" => self.settle(by, Operation::Release, &need(hold)?, read(bytes)?).await?,
-            "extend" => self.extend(by, &need(hold)?, read(bytes)?).await?,
+            "commit" => self.settle(by, Operation::Commit, &need(hold)?, read(bytes)?).await.map_err(at_hold)?,
+            "release" => self.settle(by, Operation::Release, &need(hold)?, read(bytes)?).await.map_err(at_hold)?,
+            "extend" => self.extend(by, &need(hold)?, read(bytes)?).await.map_err(at_hold)?,
             _ => {
                 let detail = "is none of check, consume, reserve, commit, release and extend";
                 return Err(Problem::invalid(format!("/op: {detail}")).at("/op", detail));
@@ -91,6 +91,15 @@ impl Gate {
         };
         self.decision_body(by.realm, &answer.decision).await
     }
+}
+
+/// Where the hold itself is what is wrong: alone its id stands in the path, here it is a member.
+fn at_hold(problem: Problem) -> Problem {
+    if !matches!(problem.status, 404 | 409 | 410) || !problem.errors.is_empty() {
+        return problem;
+    }
+    let detail = problem.detail.clone();
+    problem.at("/hold", detail)
 }
 
 fn need(hold: Option<String>) -> Result<String, Problem> {

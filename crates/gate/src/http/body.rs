@@ -1,8 +1,10 @@
 //! Bodies as they come over the wire, and how they are read: strictly, and naming the member that is wrong.
 
+use super::object::{self, Object};
 use super::problem::{MemberError, Problem};
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The body of `check`, `consume` and `reserve`.
@@ -12,17 +14,20 @@ pub(crate) struct CallBody {
     /// A delegated access token. One of `token`, `allocation` and `subject` says who is calling.
     pub token: Option<String>,
     /// The proof of possession that came with a sender-constrained token.
+    #[serde(default, deserialize_with = "object::maybe")]
     pub dpop: Option<DpopBody>,
     /// An allocation, `alc_...`.
     pub allocation: Option<String>,
     /// A customer or user, straight on the entitlement.
+    #[serde(default, deserialize_with = "object::maybe")]
     pub subject: Option<SubjectBody>,
     /// With `subject` and `session`: the agent whose session an allocation policy covers.
     pub agent: Option<String>,
     /// With `subject` and `agent`: the session.
+    #[serde(default, deserialize_with = "object::maybe")]
     pub session: Option<SessionBody>,
     /// 1 to 64 features, each once. All are debited, or none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::many")]
     pub uses: Vec<UseBody>,
     /// At most 255 bytes. Without it the answer is at least once.
     pub idempotency_key: Option<String>,
@@ -83,8 +88,10 @@ pub(crate) struct UseBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettleBody {
     /// `commit`: the actual amounts; what is not named is spent as held.
+    #[serde(default, deserialize_with = "object::maybe_many")]
     pub uses: Option<Vec<UseBody>>,
     /// `release`: what the call cost although it was given up; what is not named is given back.
+    #[serde(default, deserialize_with = "object::maybe_many")]
     pub floor: Option<Vec<UseBody>>,
     /// At most 255 bytes.
     pub idempotency_key: Option<String>,
@@ -154,33 +161,46 @@ impl<'de> Deserialize<'de> for Amount {
 /// Names with values, each name once.
 #[derive(Debug, Default, ToSchema)]
 #[schema(value_type = std::collections::BTreeMap<String, String>)]
-pub(crate) struct Pairs(pub Vec<(String, String)>);
+pub(crate) struct Pairs(pub BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Pairs;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object whose values are strings")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                let mut pairs: Vec<(String, String)> = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    if pairs.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
-                    }
-                    pairs.push((name, value));
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_map(PairsReader)
     }
 }
 
-/// Reads a body, or says which member is wrong.
+struct PairsReader;
+
+impl<'de> Visitor<'de> for PairsReader {
+    type Value = Pairs;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object whose values are strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+        let mut pairs = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if pairs.contains_key(&name) {
+                return Err(duplicate(&name));
+            }
+            pairs.insert(name, map.next_value()?);
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+fn duplicate<E: serde::de::Error>(name: &str) -> E {
+    E::custom(format_args!("duplicate field `{name}`"))
+}
+
+/// Reads a body that is an object, or says which member is wrong.
 pub(crate) fn read<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
+    read_value(bytes).map(|Object(value)| value)
+}
+
+/// Reads a body of any kind, or says which member is wrong.
+pub(crate) fn read_value<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
     // Keeping track of the path costs more than reading; only a body that is wrong is read with it.
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
@@ -208,7 +228,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// RFC 6901 section 3.
-fn escape(name: &str) -> String {
+pub(super) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

@@ -1,8 +1,9 @@
 //! CloudEvents 1.0: usage told afterwards, in structured, batched and binary mode of the HTTP binding.
 
-use super::body::{Pairs, SubjectBody, UseBody, read};
+use super::body::{Pairs, SubjectBody, UseBody, read, read_value};
+use super::object;
 use super::parse::{Errors, Print, Zero, dimensions, parse_subject};
-use super::problem::{MemberError, Problem};
+use super::problem::Problem;
 use super::{Door, json};
 use crate::answered::short;
 use crate::credential::Credential;
@@ -55,10 +56,12 @@ pub(crate) struct EventBody<'a> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct UsageBody {
     /// The customer and user.
+    #[serde(default, deserialize_with = "object::maybe")]
     pub subject: Option<SubjectBody>,
     /// Or the allocation.
     pub allocation: Option<String>,
     /// What was used: metered features.
+    #[serde(deserialize_with = "object::many")]
     pub uses: Vec<UseBody>,
     /// What else is said of it.
     #[serde(default)]
@@ -100,7 +103,7 @@ impl Gate {
     async fn parse_events(&self, by: Credential, request: &HttpRequest, body: &[u8]) -> Result<Vec<Metered>, Problem> {
         let media = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if media.starts_with("application/cloudevents-batch+json") {
-            let batch: Vec<&RawValue> = read(body)?;
+            let batch: Vec<&RawValue> = read_value(body)?;
             if batch.len() > EVENTS_MAX {
                 return Err(Problem::invalid(format!("A batch has at most {EVENTS_MAX} events. Send several."))
                     .at("", format!("has {} events", batch.len())));
@@ -137,15 +140,22 @@ impl Gate {
             errors.add("/data", "is missing; it says whose usage and of what");
             return Err(errors.done().err().unwrap_or_else(|| Problem::invalid("/data is missing")));
         };
-        let usage: UsageBody = read(data.get().as_bytes()).map_err(|problem| prefixed(problem, "/data"))?;
+        let usage: UsageBody =
+            read(data.get().as_bytes()).map_err(|problem| problem.within(|pointer| format!("/data{pointer}")))?;
         let target = event_target(&usage, event.subject.as_deref(), &mut errors);
         let uses = self.parse_uses(by, "/data/uses", &usage.uses, Zero::Refused, &mut errors).await?;
         if usage.uses.is_empty() {
             errors.add("/data/uses", "is empty; name at least one metered feature");
         }
-        let dimensions = dimensions(usage.dimensions, &mut errors);
+        let dimensions = dimensions("/data/dimensions", usage.dimensions, &mut errors);
         errors.done()?;
         let target = target.ok_or_else(|| Problem::invalid("say whose usage it is"))?;
+        // Looked up already now, so that a batch with a stranger in it changes nothing.
+        let found = self.find(by, &target).await.map_err(Problem::from);
+        found.map_err(|problem| match (&usage.allocation, &usage.subject) {
+            (None, None) => problem.within(|_| "/subject".to_owned()),
+            _ => problem.within(|pointer| format!("/data{pointer}")),
+        })?;
         let mut print = Print(Sha256::new());
         print.text(data.get());
         let (source, id) = (event.source, event.id);
@@ -197,16 +207,10 @@ fn binary<'a>(request: &HttpRequest, body: &'a [u8]) -> Result<EventBody<'a>, Pr
         time: header("time"),
         subject: header("subject"),
         datacontenttype: None,
-        data: Some(read(body)?),
+        data: Some(read_value(body)?),
     })
 }
 
 fn below(problem: Problem, index: usize) -> Problem {
-    prefixed(problem, &format!("/{index}"))
-}
-
-fn prefixed(mut problem: Problem, prefix: &str) -> Problem {
-    let under = |error: MemberError| MemberError { pointer: format!("{prefix}{}", error.pointer), ..error };
-    problem.errors = problem.errors.into_iter().map(under).collect();
-    problem
+    problem.within(|pointer| format!("/{index}{pointer}"))
 }

@@ -103,7 +103,8 @@ impl Gate {
             Some(CallKey { key, body: short(print.0) })
         });
         errors.done()?;
-        Ok(self.settle_hold(by, operation, id, &HoldCall { actual, key }).await?)
+        let settled = self.settle_hold(by, operation, id, &HoldCall { actual, key }).await;
+        settled.map_err(|refusal| Problem::from(refusal).within(|at| at.replacen("/uses", pointer, 1)))
     }
 
     /// Extends a hold, whether alone or in a batch.

@@ -8,6 +8,7 @@ mod calls;
 mod entitlements;
 mod events;
 mod holds;
+mod object;
 mod openapi;
 mod parse;
 mod problem;

@@ -1,6 +1,6 @@
 //! From the wire to the domain: each member checked, each error with its pointer.
 
-use super::body::{CallBody, Pairs, SessionBody, SubjectBody, UseBody};
+use super::body::{CallBody, Pairs, SessionBody, SubjectBody, UseBody, escape};
 use super::problem::{MemberError, Problem};
 use crate::answered::short;
 use crate::call::{AskedUse, Call, CallKey};
@@ -64,7 +64,7 @@ impl Gate {
         if body.uses.is_empty() {
             errors.add("/uses", "is empty; name at least one feature");
         }
-        let dimensions = dimensions(body.dimensions, &mut errors);
+        let dimensions = dimensions("/dimensions", body.dimensions, &mut errors);
         let key = body.idempotency_key.as_deref().and_then(|key| {
             let key = errors.keep("/idempotency_key", IdempotencyKey::parse(key))?;
             Some(CallKey { key, body: fingerprint })
@@ -196,20 +196,18 @@ fn policy_asked(body: &CallBody, errors: &mut Errors) -> bool {
     }
 }
 
-/// Reads dimensions, and sorts them by name.
-pub(super) fn dimensions(pairs: Pairs, errors: &mut Errors) -> Vec<(String, String)> {
+/// Reads dimensions, in the order of their names.
+pub(super) fn dimensions(pointer: &str, pairs: Pairs, errors: &mut Errors) -> Vec<(String, String)> {
     if pairs.0.len() > DIMENSIONS_MAX {
-        errors.add("/dimensions", format!("has {} members; at most {DIMENSIONS_MAX} are accepted", pairs.0.len()));
+        errors.add(pointer, format!("has {} members; at most {DIMENSIONS_MAX} are accepted", pairs.0.len()));
         return Vec::new();
     }
     for (name, value) in &pairs.0 {
-        let pointer = format!("/dimensions/{name}");
+        let pointer = format!("{pointer}/{}", escape(name));
         let checked = DimensionName::parse(name).map(|_| ()).and_then(|()| DimensionValue::parse(value).map(|_| ()));
         let _: Option<()> = errors.keep::<_, TextError>(&pointer, checked);
     }
-    let mut pairs = pairs.0;
-    pairs.sort();
-    pairs
+    pairs.0.into_iter().collect()
 }
 
 /// Reads how long a hold stands.
@@ -234,9 +232,7 @@ fn fingerprint(operation: &str, body: &CallBody) -> [u8; 16] {
     print.option(body.session.as_ref().map(|s| s.kind.as_str()));
     print.option(body.session.as_ref().map(|s| s.key.as_str()));
     print.uses(&body.uses);
-    let mut dimensions: Vec<_> = body.dimensions.0.iter().collect();
-    dimensions.sort();
-    for (name, value) in dimensions {
+    for (name, value) in &body.dimensions.0 {
         print.text(name);
         print.text(value);
     }

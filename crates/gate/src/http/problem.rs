@@ -84,6 +84,14 @@ impl Problem {
         self
     }
 
+    /// The same problem, its members named as they stand in a larger body or elsewhere.
+    pub(crate) fn within(mut self, pointer: impl Fn(&str) -> String) -> Self {
+        for error in &mut self.errors {
+            error.pointer = pointer(&error.pointer);
+        }
+        self
+    }
+
     /// A request that cannot be followed because of these members.
     pub(crate) fn members(errors: Vec<MemberError>) -> Self {
         let detail = match errors.as_slice() {

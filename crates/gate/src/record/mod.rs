@@ -122,6 +122,8 @@ pub(crate) fn decided(realm: Realm, decision: &Decision, parts: &[Part]) -> Resu
 }
 
 /// The records as they are laid out. Variants are appended at the end and never changed: a journal outlives an upgrade.
+#[expect(clippy::large_enum_variant, reason = "it lives for one record, most of which are the largest")]
+#[expect(clippy::enum_variant_names, reason = "named as the records are")]
 #[derive(Serialize, Deserialize)]
 enum Stored {
     Begin(Uuid16, u64),

@@ -1,6 +1,6 @@
 //! The change feed and the keys: who follows them by position misses nothing.
 
-use crate::support::{BOTH, Shop, external, id, mark, name};
+use crate::support::{BOTH, On, Shop, external, id, mark, name};
 use almoner_domain::agent::Agent;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::id::{AllocationId, Id};
@@ -8,6 +8,7 @@ use almoner_domain::key::{ApiKey, KeyHash, KeyKind, generate, hint};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{LeaseBatch, Ledger, Lookup, Source, Store};
 use almoner_domain::tenant::Environment;
+use sqlx::Connection;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,39 @@ async fn who_follows_by_position_misses_nothing_that_commits_at_the_same_time() 
         let seen = tokio::time::timeout(Duration::from_secs(20), follower).await.expect("it has seen all").unwrap();
         assert_eq!(seen, expected);
     }
+}
+
+/// The lock under which the store numbers the feed.
+const FEED_LOCK: i64 = 0x616c_6d6f_6e65_7202;
+
+/// One transaction has taken a position and not committed yet. Whatever commits meanwhile must not be seen at a later one, or who
+/// follows by position would never see the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_position_shows_before_an_earlier_one() {
+    let shop = Arc::new(Shop::open(On::Postgres).await);
+    let allocation = shop.carve(Source::Subject(shop.customer()), 1).await.allocation.id;
+    let start = shop.store.changes(None, 1).await.unwrap()[0].0;
+    let mut conn = sqlx::PgConnection::connect(&shop.keep.url()).await.unwrap();
+    let mut slow = conn.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(FEED_LOCK).execute(&mut *slow).await.unwrap();
+    let insert = "INSERT INTO changes (tenant, environment, change, subject_id) VALUES ($1, 'live', 'allocation', $2)";
+    let first = uuid::Uuid::from_u128(1);
+    sqlx::query(insert).bind(shop.realm.tenant.uuid()).bind(first).execute(&mut *slow).await.unwrap();
+
+    let quick = {
+        let shop = Arc::clone(&shop);
+        tokio::spawn(async move { shop.store.end(shop.realm, allocation, AllocationState::Revoked).await.unwrap() })
+    };
+    // It has done all its work when it waits for the lock.
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while !quick.is_finished() && sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut *slow).await.unwrap() == 0 {}
+    assert_eq!(shop.store.changes(Some(start), 10).await.unwrap(), [], "nothing yet");
+    slow.commit().await.unwrap();
+    quick.await.unwrap();
+    let seen = shop.store.changes(Some(start), 10).await.unwrap();
+    let seen: Vec<_> = seen.into_iter().map(|(_, _, change)| change).collect();
+    assert_eq!(seen, [Change::Allocation(Id::from_uuid(first)), Change::Allocation(allocation)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! The store on both databases: what is particular to an adapter. What every adapter of the ports promises is the contract
 //! suite's, in the testkit.
 
+#![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
+
 mod support;
 
 mod contract;

@@ -184,7 +184,7 @@ impl Shop {
 
     pub(crate) async fn standing(&self, subject: &SubjectName) -> Standing {
         match self.store.subject(self.realm, subject).await.unwrap() {
-            SubjectStanding::Known(standing) => standing,
+            SubjectStanding::Known(standing) => *standing,
             other => panic!("{other:?}"),
         }
     }

@@ -40,7 +40,7 @@ async fn of_32_who_ask_at_once_one_opens_the_window() {
         work.subscriptions().add_share(&share(0x91, ADA, 200)).await.unwrap();
         work.commit().await.unwrap();
         let ask = |shop: Arc<Shop>, number: u32| async move {
-            let subject = if number % 2 == 0 { shop.customer() } else { shop.ada() };
+            let subject = if number.is_multiple_of(2) { shop.customer() } else { shop.ada() };
             let standing = shop.standing(&subject).await;
             (number % 2, standing.lines[0].account)
         };

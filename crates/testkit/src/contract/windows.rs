@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 async fn standing(w: &World, subject: &SubjectName) -> Standing {
     match w.lookup.subject(w.shop.realm, subject).await.unwrap() {
-        SubjectStanding::Known(standing) => standing,
+        SubjectStanding::Known(standing) => *standing,
         other => panic!("expected a standing, got {other:?}"),
     }
 }

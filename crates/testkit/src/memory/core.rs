@@ -32,6 +32,9 @@ pub struct Core {
     pub(super) contradictions: Vec<LedgerError>,
 }
 
+/// What a store had committed at one time.
+pub struct Snapshot(Rows);
+
 impl Core {
     /// An empty store under the domain's laws.
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
@@ -113,6 +116,16 @@ impl Core {
             self.rows.write_back(eye, books);
         }
         Ok(done)
+    }
+
+    /// What is committed now, as a standby would have it.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.rows.clone())
+    }
+
+    /// A standby takes over: what was committed since is gone.
+    pub fn fail_over(&mut self, to: Snapshot) {
+        self.rows = to.0;
     }
 
     /// All leases of all realms, whatever became of them.

@@ -12,6 +12,7 @@ use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
 
 /// A decision as it is kept.
+#[derive(Clone)]
 pub(super) struct Kept {
     pub(super) decision: Decision,
     /// Another decision owns its key.

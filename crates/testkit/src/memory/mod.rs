@@ -18,6 +18,6 @@ mod ports;
 mod catalogue;
 mod work;
 
-pub use self::core::Core;
+pub use self::core::{Core, Snapshot};
 pub use laws::{Laws, Production};
 pub use ports::MemoryStore;

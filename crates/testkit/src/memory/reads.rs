@@ -51,6 +51,7 @@ impl Core {
         Some(Standing {
             principals: allocation.principals,
             allocation: Some(id),
+            ancestors: self.rows.chain(eye, allocation).into_iter().map(|(id, _)| id).collect(),
             label: format!("The allocation for session {}", session.name.key),
             scope: allocation.scope.clone(),
             not_before: allocation.not_before,
@@ -81,9 +82,10 @@ impl Core {
             _ => format!("The quota of {}", subject.customer.external_id),
         };
         let raise = self.rows.catalogue(realm).map_or(Vec::new(), |c| c.who_raise(subject.customer.id));
-        Ok(SubjectStanding::Known(Standing {
+        Ok(SubjectStanding::Known(Box::new(Standing {
             principals: principals(&subject),
             allocation: None,
+            ancestors: Vec::new(),
             label,
             scope: Scope::default(),
             not_before: None,
@@ -93,7 +95,7 @@ impl Core {
             lines,
             rights: rights(subject.entitled.roots()),
             raise,
-        }))
+        })))
     }
 
     /// An allocation and where its units stand.
@@ -103,12 +105,7 @@ impl Core {
         let session = self.rows.sessions.find(eye, allocation.principals.session?)?.name.clone();
         let accounts = allocation.lines.iter().filter_map(|line| self.rows.accounts.find(eye, line.account));
         let lines = accounts.map(|account| self.line(eye, account)).collect();
-        let mut chain = Vec::new();
-        let mut next = allocation.parent;
-        while let Some(above) = next.and_then(|id| self.rows.allocations.find(eye, id)) {
-            chain.push((above.id, above.state));
-            next = above.parent;
-        }
+        let chain = self.rows.chain(eye, &allocation);
         Some(AllocationStatement { allocation, session, lines, chain })
     }
 

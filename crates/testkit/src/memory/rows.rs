@@ -32,7 +32,7 @@ pub(super) struct CarveKey {
 }
 
 /// What is committed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Rows {
     pub(super) tenants: Vec<Tenant>,
     pub(super) catalogues: BTreeMap<Realm, Catalogue>,
@@ -60,6 +60,17 @@ impl Rows {
             books.accounts.load(id, row.clone());
             next = row.parent;
         }
+    }
+
+    /// The allocations that it was carved from, nearest first, and what became of them.
+    pub(super) fn chain(&self, eye: Eye, allocation: &Allocation) -> Vec<(AllocationId, AllocationState)> {
+        let mut chain = Vec::new();
+        let mut next = allocation.parent;
+        while let Some(above) = next.and_then(|id| self.allocations.find(eye, id)) {
+            chain.push((above.id, above.state));
+            next = above.parent;
+        }
+        chain
     }
 
     /// Loads an allocation, all active ones below it, and their accounts with all above.

@@ -11,6 +11,7 @@ pub(super) struct Eye {
 }
 
 /// Rows by key. Two realms may have a row of the same key: they never see each other's.
+#[derive(Clone)]
 pub(super) struct Table<K, V> {
     rows: BTreeMap<K, Vec<(Realm, V)>>,
 }

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# All measurements, or one of them: `run.sh [decision|journal|load]`. See README.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+which=${1:-${BENCH:-all}}
+
+# Figures of earlier runs must not get into the table of this one.
+criterion=$(mktemp -d "${TMPDIR:-/tmp}/almoner-criterion.XXXXXX")
+trap 'rm -rf "$criterion"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+export CRITERION_HOME=$criterion
+
+bench() { cargo bench --locked -p almoner-benches --bench "$1"; }
+
+case $which in
+  decision | journal) bench "$which" ;;
+  load) benches/load/compare.sh ;;
+  all)
+    bench decision
+    bench journal
+    benches/load/compare.sh
+    ;;
+  *)
+    echo "run.sh: unknown measurement '$which'; known: decision, journal, load" >&2
+    exit 2
+    ;;
+esac
