@@ -12,7 +12,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 export CRITERION_HOME=$criterion
 
-bench() { cargo bench --locked -p almoner-benches --bench "$1"; }
+# The whole workspace, as `load` builds it, so that dependencies are built once.
+bench() { cargo bench --locked --workspace --bench "$1"; }
 
 case $which in
   decision | journal) bench "$which" ;;

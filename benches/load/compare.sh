@@ -67,6 +67,7 @@ fi
 need wrk wrk
 need curl curl
 if [ -n "$peers" ]; then
+  need protoc protobuf-compiler
   need redis-server redis-server
   need redis-benchmark redis-tools
   need pgbench postgresql
@@ -75,7 +76,8 @@ if [ -n "$peers" ]; then
   done
 fi
 
-cargo build --release --locked -p almoner-server -p almoner-benches --bins
+# The whole workspace: what features dependencies are built with depends on what is asked for.
+cargo build --release --locked --workspace --bins
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/almoner-load.XXXXXX")
 if [ "$(stat -f -c %T "$work")" = tmpfs ]; then

@@ -6,7 +6,7 @@ use almoner_domain::decision::{Operation, Verdict};
 use almoner_domain::text::IdempotencyKey;
 use almoner_domain::units::Units;
 use almoner_gate::journal::FolderDisk;
-use almoner_gate::{AskedUse, Call, CallKey, Credential, Gate, GateConfig, GateParts, Target};
+use almoner_gate::{AskedUse, Call, CallKey, Credential, Gate, GateConfig, GateParts, Moment, Target};
 use almoner_server::{OsEntropy, SystemClock};
 use anyhow::{Context, bail, ensure};
 use std::path::Path;
@@ -26,6 +26,7 @@ pub struct Rig {
     by: Credential,
     calls: Vec<Call>,
     runtime: Runtime,
+    moment: Moment,
 }
 
 impl Rig {
@@ -33,12 +34,13 @@ impl Rig {
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let (gate, by, calls) = runtime.block_on(Box::pin(open(folder)))?;
-        Ok(Self { gate, by, calls, runtime })
+        let moment = Moment::read(&SystemClock);
+        Ok(Self { gate, by, calls, runtime, moment })
     }
 
     /// Goes through a call on the allocation of this number up to its record, and takes nothing.
     pub fn rehearse(&self, which: usize) -> bool {
-        self.gate.rehearse(self.by, &self.calls[which])
+        self.gate.rehearse(self.by, &self.calls[which], self.moment)
     }
 
     /// Decides a keyed call on the allocation of this number.

@@ -10,13 +10,15 @@ use crate::handle::Handle;
 use crate::holds::OpenHold;
 use crate::journal::Ticket;
 use crate::judge::{self, Draw};
+use crate::moment::Moment;
 use crate::purse::PurseState;
 use crate::record::{Part, Record};
 use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
 use almoner_domain::feature::Durability;
 use almoner_domain::id::{HoldId, Id};
-use almoner_domain::time::{Timestamp, Uptime};
+use almoner_domain::time::Uptime;
 use almoner_domain::units::Units;
+use smallvec::SmallVec;
 use std::sync::{Arc, MutexGuard};
 
 /// What came of a debit.
@@ -59,11 +61,11 @@ impl Gate {
         request: &Request<'_>,
         handle: &Arc<Handle>,
         draws: &[Draw],
-        now: Timestamp,
+        moment: Moment,
         word: LedgerWord,
         claim: &mut Option<Claim>,
     ) -> Debit {
-        let uptime = self.clock.uptime();
+        let Moment { now, uptime } = moment;
         let mut purses = match open_all(handle, draws) {
             Ok(purses) => purses,
             Err(debit) => return debit,
@@ -76,7 +78,7 @@ impl Gate {
             (HoldId::new(now, &*self.entropy), until)
         });
         let uses = granted_uses(request, handle, draws, &purses, uptime);
-        let decision = Arc::new(self.decision(request, Some(handle), Verdict::Allow, uses, hold));
+        let decision = Arc::new(self.decision(now, request, Some(handle), Verdict::Allow, uses, hold));
         let parts = parts(draws, &purses, hold.is_some());
         let ticket = match self.scribe.decide(request.by.realm, &decision, &parts) {
             Ok(ticket) => ticket,
@@ -105,12 +107,11 @@ impl Gate {
     /// Would a call be allowed by what is in memory now? It goes the way of a call up to its record, and what it sets aside it
     /// gives back under the same locks: nothing is spent, so nothing needs a record. For measurements.
     #[doc(hidden)]
-    pub fn rehearse(&self, by: Credential, call: &Call) -> bool {
-        let now = self.clock.now();
-        let Some(handle) = self.handles.known(&(by.realm, call.target.clone()), now) else { return false };
-        let Ok(draws) = judge::judge(&handle, call, now) else { return false };
+    pub fn rehearse(&self, by: Credential, call: &Call, moment: Moment) -> bool {
+        let Some(handle) = self.handles.known(by.realm, &call.target, moment.now) else { return false };
+        let Ok(draws) = judge::judge(&handle, call, moment.now) else { return false };
         let Ok(mut purses) = open_all(&handle, &draws) else { return false };
-        if lacking(&draws, &purses, self.clock.uptime(), LedgerWord::NotHeard).is_some() {
+        if lacking(&draws, &purses, moment.uptime, LedgerWord::NotHeard).is_some() {
             return false;
         }
         for (draw, state) in draws.iter().zip(&mut purses) {
@@ -144,9 +145,12 @@ impl Gate {
     }
 }
 
+/// Purses that are open to be drawn on. Nearly every call draws on one or two.
+type Open<'h> = SmallVec<[MutexGuard<'h, PurseState>; 4]>;
+
 /// The locks of all purses drawn on, in their order.
-fn open_all<'h>(handle: &'h Handle, draws: &[Draw]) -> Result<Vec<MutexGuard<'h, PurseState>>, Debit> {
-    let mut purses = Vec::with_capacity(draws.len());
+fn open_all<'h>(handle: &'h Handle, draws: &[Draw]) -> Result<Open<'h>, Debit> {
+    let mut purses = Open::new();
     for draw in draws {
         match handle.lines[draw.line].purse.open() {
             Some(state) if state.closed => return Err(Debit::Closed),

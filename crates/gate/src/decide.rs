@@ -10,6 +10,7 @@ use crate::gate::Gate;
 use crate::handle::{Handle, NoHandle, Target};
 use crate::journal::Position;
 use crate::judge::{self, judge};
+use crate::moment::Moment;
 use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Reason, Use, UseKind, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{DecisionId, Id};
@@ -68,6 +69,7 @@ pub enum Refusal {
 impl Gate {
     /// Decides `consume` and `reserve`.
     pub async fn decide(&self, by: Credential, operation: Operation, call: &Call) -> Result<Answer, Refusal> {
+        let moment = Moment::read(&*self.clock);
         let mark = call.key.as_ref().map(|key| mark(by, key));
         let request = Request { by, operation, call, mark };
         let claim = match self.turn(by, mark).await {
@@ -76,14 +78,14 @@ impl Gate {
             Err(Refusal::Unavailable(fault)) => return Ok(self.cannot_know(&request, None, fault.as_ref())),
             Err(refusal) => return Err(refusal),
         };
-        match self.find_handle(by, call).await {
+        match self.handles.find(by.realm, &call.target, moment.now).await {
             Err(NoHandle::Allocation) => Err(Refusal::UnknownAllocation),
             Err(NoHandle::Customer | NoHandle::User) => {
                 self.deny(&request, claim, None, denial::unknown_subject()).await
             }
             Err(NoHandle::Fault(fault)) => Ok(self.cannot_know(&request, None, Some(&fault))),
             Ok(_) if call.policy_asked => self.deny(&request, claim, None, denial::no_policy()).await,
-            Ok(handle) => self.decide_on(&request, claim, handle).await,
+            Ok(handle) => self.decide_on(&request, claim, handle, moment).await,
         }
     }
 
@@ -92,19 +94,19 @@ impl Gate {
         request: &Request<'_>,
         mut claim: Option<Claim>,
         mut handle: Arc<Handle>,
+        mut moment: Moment,
     ) -> Result<Answer, Refusal> {
         let mut word = LedgerWord::NotHeard;
-        let patience = self.clock.uptime().saturating_add(self.config.recall_patience);
+        let patience = moment.uptime.saturating_add(self.config.recall_patience);
         for _ in 0..ROUNDS_MAX {
-            let now = self.clock.now();
-            let draws = match judge(&handle, request.call, now) {
+            let draws = match judge(&handle, request.call, moment.now) {
                 Ok(draws) => draws,
                 Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
             };
-            match self.debit(request, &handle, &draws, now, word, &mut claim) {
+            match self.debit(request, &handle, &draws, moment, word, &mut claim) {
                 Debit::Done(taken) => return Ok(self.confirm(request, &handle, taken).await),
                 Debit::Exhausted { line, left, asked } => {
-                    let denial = denial::exhausted(&handle, &handle.lines[line], left, asked, now);
+                    let denial = denial::exhausted(&handle, &handle.lines[line], left, asked, moment.now);
                     return self.deny(request, claim, Some(&handle), denial).await;
                 }
                 Debit::Short(shortages) => match self.fetch(&handle, &shortages).await {
@@ -118,6 +120,8 @@ impl Gate {
                 },
                 Debit::Failed(why) => return Ok(self.unavailable(request, Some(&handle), &why)),
             }
+            // It has waited.
+            moment = Moment::read(&*self.clock);
         }
         Ok(self.unavailable(request, Some(&handle), "others are faster for the last units"))
     }
@@ -220,7 +224,7 @@ impl Gate {
         }
         self.metrics.denied(denial.reason);
         let uses = self.denied_uses(request.call, handle, denial.reason);
-        let decision = Arc::new(self.decision(request, handle, Verdict::Deny(denial), uses, None));
+        let decision = Arc::new(self.decision(self.clock.now(), request, handle, Verdict::Deny(denial), uses, None));
         let ticket = match self.scribe.decide(request.by.realm, &decision, &[]) {
             Ok(ticket) => ticket,
             Err(why) => return Ok(self.unavailable(request, handle, &why.to_string())),
@@ -265,20 +269,20 @@ impl Gate {
     fn unavailable_as(&self, request: &Request<'_>, handle: Option<&Handle>, denial: Denial) -> Answer {
         self.metrics.denied(denial.reason);
         let uses = judge::uses(handle, request.call);
-        let decision = self.decision(request, handle, Verdict::Deny(denial), uses, None);
+        let decision = self.decision(self.clock.now(), request, handle, Verdict::Deny(denial), uses, None);
         Answer { decision: Arc::new(decision), replayed: false }
     }
 
-    /// A decision with a new id, now.
+    /// A decision with a new id.
     pub(crate) fn decision(
         &self,
+        at: Timestamp,
         request: &Request<'_>,
         handle: Option<&Handle>,
         verdict: Verdict,
         uses: Vec<Use>,
         hold: Option<(almoner_domain::id::HoldId, Timestamp)>,
     ) -> Decision {
-        let at = self.clock.now();
         Decision {
             id: DecisionId::new(at, &*self.entropy),
             at,

@@ -1,18 +1,20 @@
-//! Handles: an allocation or a subject, ready to be decided on. The cache of them is the only look-up of a call.
+//! Handles: an allocation or a subject, ready to be decided on. The look-up of one is the only one of a call.
 
 use crate::catalogue::Catalogue;
 use crate::epoch::Epoch;
+use crate::near;
 use crate::purse::{Purse, Purses};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::{Durability, Feature, FeatureKind, Meter, StaticValue};
-use almoner_domain::id::{AllocationId, FeatureId};
+use almoner_domain::id::{AllocationId, FeatureId, Id};
 use almoner_domain::ports::{Lookup, SubjectName, SubjectStanding};
 use almoner_domain::standing::{Standing, StandingLine};
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
 use moka::sync::Cache;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a call draws on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -76,35 +78,66 @@ pub(crate) struct Handles {
     lookup: Arc<dyn Lookup>,
     catalogue: Arc<Catalogue>,
     purses: Arc<Purses>,
-    epoch: Epoch,
+    /// One for many targets each, so that an allocation that ends does not send all others back to the cache.
+    epochs: Vec<Epoch>,
+    /// Tells this gate's handles from those of another in the process.
+    number: u64,
 }
+
+/// How many epochs there are.
+const EPOCHS: usize = 1024;
+/// Numbers given to gates' handles.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 impl Handles {
     pub(crate) fn new(max: u64, lookup: Arc<dyn Lookup>, catalogue: Arc<Catalogue>, purses: Arc<Purses>) -> Self {
-        Self { cache: Cache::new(max), lookup, catalogue, purses, epoch: Epoch::default() }
+        let epochs = (0..EPOCHS).map(|_| Epoch::default()).collect();
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Self { cache: Cache::new(max), lookup, catalogue, purses, epochs, number }
+    }
+
+    fn epoch(&self, target: &Target) -> &Epoch {
+        let place = match target {
+            Target::Allocation(id) => {
+                let [.., a, b] = *id.uuid().as_bytes();
+                usize::from(u16::from_be_bytes([a, b]))
+            }
+            Target::Subject(_) => 0,
+        };
+        &self.epochs[place % EPOCHS]
     }
 
     /// The handle of a target, looked up where it is not in memory.
     pub(crate) async fn find(&self, realm: Realm, target: &Target, now: Timestamp) -> Result<Arc<Handle>, NoHandle> {
-        let key = (realm, target.clone());
-        if let Some(handle) = self.known(&key, now) {
+        if let Some(handle) = self.known(realm, target, now) {
             return Ok(handle);
         }
-        let epoch = self.epoch.now();
+        let key = (realm, target.clone());
+        let epoch = self.epoch(target).now();
         let handle = Arc::new(self.load(realm, target).await?);
         self.cache.insert(key.clone(), handle.clone());
-        if self.epoch.now() != epoch {
+        if self.epoch(target).now() != epoch {
             self.cache.invalidate(&key);
         }
         Ok(handle)
     }
 
     /// The handle of a target, if it is in memory and good for now.
-    pub(crate) fn known(&self, key: &(Realm, Target), now: Timestamp) -> Option<Arc<Handle>> {
-        let handle = self.cache.get(key)?;
+    pub(crate) fn known(&self, realm: Realm, target: &Target, now: Timestamp) -> Option<Arc<Handle>> {
+        let epoch = self.epoch(target).now();
+        if let Target::Allocation(id) = target
+            && let Some(handle) = near::find(self.number, epoch, realm, *id)
+        {
+            return Some(handle);
+        }
+        let key = (realm, target.clone());
+        let handle = self.cache.get(&key)?;
         if handle.is_stale(now) {
-            self.cache.invalidate(key);
+            self.cache.invalidate(&key);
             return None;
+        }
+        if let Target::Allocation(id) = target {
+            near::keep(self.number, epoch, *id, &handle);
         }
         Some(handle)
     }
@@ -146,13 +179,13 @@ impl Handles {
 
     /// Forgets a handle, because it ended or changed.
     pub(crate) fn forget(&self, realm: Realm, target: &Target) {
-        self.epoch.begin_next();
+        self.epoch(target).begin_next();
         self.cache.invalidate(&(realm, target.clone()));
     }
 
     /// Forgets everything: something changed that any handle may rest on.
     pub(crate) fn forget_all(&self) {
-        self.epoch.begin_next();
+        self.epochs.iter().for_each(Epoch::begin_next);
         self.cache.invalidate_all();
     }
 }

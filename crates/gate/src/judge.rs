@@ -8,6 +8,7 @@ use almoner_domain::decision::{Denial, Level, Reason, Use, UseKind};
 use almoner_domain::feature::FeatureKind;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
+use smallvec::SmallVec;
 
 /// Units that a call draws from one line of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,11 @@ pub(crate) struct Draw {
     pub(crate) amount: Units,
 }
 
+/// What a call draws. Nearly every call draws on one or two lines.
+pub(crate) type Draws = SmallVec<[Draw; 4]>;
+
 /// What a call draws, in the order of locks, or why it is denied whatever is left.
-pub(crate) fn judge(handle: &Handle, call: &Call, now: Timestamp) -> Result<Vec<Draw>, Denial> {
+pub(crate) fn judge(handle: &Handle, call: &Call, now: Timestamp) -> Result<Draws, Denial> {
     window(handle, now)?;
     scope(handle, call)?;
     draws(handle, call)
@@ -51,8 +55,8 @@ fn scope(handle: &Handle, call: &Call) -> Result<(), Denial> {
     Err(denial::out_of_scope(handle, tool, resource))
 }
 
-fn draws(handle: &Handle, call: &Call) -> Result<Vec<Draw>, Denial> {
-    let mut draws = Vec::with_capacity(call.uses.len());
+fn draws(handle: &Handle, call: &Call) -> Result<Draws, Denial> {
+    let mut draws = Draws::with_capacity(call.uses.len());
     for (asked, used) in call.uses.iter().enumerate() {
         match &used.feature.kind {
             FeatureKind::Metered(_) => {

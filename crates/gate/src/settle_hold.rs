@@ -170,7 +170,7 @@ impl Gate {
                 (*requested, *granted, *remaining) = (costs[i].actual, spent[i], left);
             }
         }
-        let mut decision = self.decision(request, Some(&hold.handle), Verdict::Allow, uses, None);
+        let mut decision = self.decision(self.clock.now(), request, Some(&hold.handle), Verdict::Allow, uses, None);
         decision.hold = Some(hold.id);
         decision.dimensions = hold.reserved.dimensions.clone();
         decision
@@ -300,7 +300,7 @@ impl Gate {
             let until = until.max(fate.expires_at);
             let uses = hold.reserved.uses.clone();
             let mut decision =
-                self.decision(&request, Some(&hold.handle), Verdict::Allow, uses, Some((hold.id, until)));
+                self.decision(self.clock.now(), &request, Some(&hold.handle), Verdict::Allow, uses, Some((hold.id, until)));
             decision.dimensions = hold.reserved.dimensions.clone();
             let decision = Arc::new(decision);
             let Ok(ticket) = self.scribe.decide(hold.handle.realm, &decision, &[]) else {
