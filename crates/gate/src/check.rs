@@ -100,6 +100,9 @@ impl Gate {
             }
         }
         let verdict = denial.map_or(Verdict::Allow, Verdict::Deny);
-        Answer { decision: Arc::new(self.decision(self.clock.now(), request, handle, verdict, uses, None)), replayed: false }
+        Answer {
+            decision: Arc::new(self.decision(self.clock.now(), request, handle, verdict, uses, None)),
+            replayed: false,
+        }
     }
 }

@@ -299,8 +299,14 @@ impl Gate {
             }
             let until = until.max(fate.expires_at);
             let uses = hold.reserved.uses.clone();
-            let mut decision =
-                self.decision(self.clock.now(), &request, Some(&hold.handle), Verdict::Allow, uses, Some((hold.id, until)));
+            let mut decision = self.decision(
+                self.clock.now(),
+                &request,
+                Some(&hold.handle),
+                Verdict::Allow,
+                uses,
+                Some((hold.id, until)),
+            );
             decision.dimensions = hold.reserved.dimensions.clone();
             let decision = Arc::new(decision);
             let Ok(ticket) = self.scribe.decide(hold.handle.realm, &decision, &[]) else {

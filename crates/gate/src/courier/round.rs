@@ -30,6 +30,10 @@ use tokio::time::Instant;
 const CALLS_AHEAD: i64 = 64;
 /// Leases told of in one round, beside those that somebody waits for.
 const REPORTS_MAX: usize = 1_000;
+/// While the backlog is small the ledger is told for one part in so many of the time, so that calls have the processors.
+const FLUSH_SHARE: u32 = 8;
+/// The longest pause that this makes, for what is used is to be seen soon.
+const FLUSH_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 /// After a fault the ledger is left alone for so long; those who wait are told at once.
 const PAUSE_AFTER_FAULT: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -54,6 +58,8 @@ pub(crate) struct Rounds {
     /// How many decisions go into one transaction: one after a batch that the store could not take.
     pub(super) decisions_max: usize,
     pub(super) last_flush: Instant,
+    /// How long after the last flush the next is due.
+    pub(super) flush_pause: std::time::Duration,
     pub(super) last_keep: Instant,
     /// The segment that says which life this is.
     pub(super) segment: u64,
@@ -113,6 +119,7 @@ impl Rounds {
             settling: HashMap::new(),
             decisions_max: gate.config.flush_decisions_max,
             last_flush: Instant::now(),
+            flush_pause: gate.config.flush_interval,
             last_keep: Instant::now(),
             segment,
         }
@@ -123,7 +130,7 @@ impl Rounds {
         loop {
             let mut gathered = Vec::new();
             let behind = self.scribe.waiting().0 > self.config.backlog_calm;
-            let pause = if behind { std::time::Duration::ZERO } else { self.config.flush_interval };
+            let pause = if behind { std::time::Duration::ZERO } else { self.flush_pause };
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
@@ -153,7 +160,7 @@ impl Rounds {
         }
         // Twice as many rounds as there is to tell: a fault ends the attempt, and recovery tells the rest.
         for _ in 0..(self.scribe.waiting().0 / self.config.flush_decisions_max + 2) * 2 {
-            self.last_flush = Instant::now() - self.config.flush_interval;
+            self.flush_pause = std::time::Duration::ZERO;
             let heard = self.round(Vec::new()).await;
             let done = self.settling.is_empty() && self.in_hand.is_empty() && self.scribe.waiting().0 == 0;
             if done || !heard {
@@ -165,7 +172,7 @@ impl Rounds {
     /// One round. False when some of it was not heard.
     pub(super) async fn round(&mut self, errands: Vec<Errand>) -> bool {
         let tells = errands.iter().any(|errand| errand.want == Want::Tell);
-        let due = self.last_flush.elapsed() >= self.config.flush_interval;
+        let due = self.last_flush.elapsed() >= self.flush_pause;
         let behind = self.scribe.waiting().0 > self.config.backlog_calm;
         let flush = due || tells || behind;
         if flush && self.in_hand.len() < self.decisions_max {
@@ -182,6 +189,8 @@ impl Rounds {
         self.load_settling(&mut loads);
         let heard = self.send_all(loads).await;
         if flush {
+            let took = self.last_flush.elapsed();
+            self.flush_pause = (took * FLUSH_SHARE).min(FLUSH_PAUSE_MAX).max(self.config.flush_interval);
             self.keep().await;
         }
         heard
