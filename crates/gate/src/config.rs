@@ -43,7 +43,7 @@ impl Default for GateConfig {
             flush_interval: Duration::from_millis(200),
             flush_decisions_max: 2_000,
             backlog_max: 1_000_000,
-            backlog_calm: 100_000,
+            backlog_calm: 400_000,
             handles_max: 1_000_000,
             idempotency_keys_max: 64_000_000,
             credential_ttl: Duration::from_secs(5),

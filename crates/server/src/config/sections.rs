@@ -60,7 +60,7 @@ section! {
         /// Decisions in memory that the ledger does not have yet. At the bound calls are denied as `unavailable`.
         backlog_max: usize = "1000000", "decisions", within 1000 to 100000000;
         /// Above this backlog the gate flushes without pause, at the cost of the calls it serves.
-        backlog_calm: usize = "100000", "decisions", within 100 to 100000000;
+        backlog_calm: usize = "400000", "decisions", within 100 to 100000000;
         /// Allocations and subjects kept in memory; those beyond are looked up again.
         handles_max: u64 = "1000000", "handles", within 100 to 100000000;
         /// Idempotency keys known within their retention. At the bound calls with a key are denied as `unavailable`.
