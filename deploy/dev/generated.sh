@@ -31,5 +31,6 @@ esac
 
 stale=0
 generated crates/gate/openapi.json "$almoner" schema openapi
+generated web/schema.graphql "$almoner" schema graphql
 generated deploy/config-reference.md "$almoner" config reference
 exit "$stale"

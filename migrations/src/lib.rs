@@ -21,6 +21,7 @@ mod m20261124_000007_hold;
 mod m20261124_000008_lease;
 mod m20261124_000009_decision;
 mod m20261124_000010_feed;
+mod m20261124_000011_lists;
 mod column;
 mod index;
 mod realm;
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000008_lease::Migration),
             Box::new(m20261124_000009_decision::Migration),
             Box::new(m20261124_000010_feed::Migration),
+            Box::new(m20261124_000011_lists::Migration),
         ]
     }
 }

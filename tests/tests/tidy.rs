@@ -14,8 +14,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", &["domain"]),
     ("storage", &["domain", "migrations"]),
     ("migrations", &[]),
+    ("api", &["domain", "app"]),
     ("gate", &["domain"]),
-    ("server", &["domain", "app", "storage", "migrations", "gate"]),
+    ("server", &["domain", "app", "storage", "migrations", "api", "gate"]),
     ("testkit", &["domain", "storage"]),
 ];
 

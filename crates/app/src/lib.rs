@@ -4,9 +4,13 @@
 //! It will never know a wire format, a database, a runtime, or how units move: that is the ledger's, in `domain`.
 
 pub mod agents;
+pub mod allocations;
 mod app;
 mod authority;
 pub mod customers;
+mod desk;
+pub mod directory;
+pub mod entitlements;
 pub mod features;
 pub mod image_shop;
 pub mod keys;
@@ -19,3 +23,4 @@ pub mod users;
 
 pub use app::App;
 pub use authority::{FindError, Forbidden};
+pub use desk::Desk;

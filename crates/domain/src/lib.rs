@@ -20,6 +20,7 @@ pub mod lease;
 pub mod ledger;
 pub mod movement;
 pub mod notice;
+pub mod page;
 pub mod period;
 pub mod plan;
 pub mod ports;

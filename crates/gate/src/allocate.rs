@@ -10,8 +10,9 @@ use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
-use almoner_domain::ports::{CarveAnswer, CarveRequest, Source, SubjectName};
+use almoner_domain::ports::{CarveAnswer, CarveRequest, Gates, Source, SubjectName};
 use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
+use async_trait::async_trait;
 use std::sync::Arc;
 
 impl Gate {
@@ -22,7 +23,7 @@ impl Gate {
             self.refresh(by, &request.source).await;
             return Ok(answer);
         };
-        if leased.is_zero() || !self.give_back(*account).await {
+        if leased.is_zero() || !self.return_idle(*account).await {
             return Ok(answer);
         }
         let answer = self.ledger.carve(by.realm, request).await.map_err(away)?;
@@ -30,7 +31,7 @@ impl Gate {
         Ok(answer)
     }
 
-    async fn give_back(&self, account: AccountId) -> bool {
+    async fn return_idle(&self, account: AccountId) -> bool {
         let Some(purse) = self.purses.find(account) else { return false };
         self.courier.run([purse], Want::GiveBack).await.is_ok()
     }
@@ -105,6 +106,13 @@ impl Gate {
         self.courier.run(purses, Want::Tell).await.map_err(|_| Refusal::Unavailable(None))?;
         let found = self.lookup.entitlements(by.realm, subject).await.map_err(away)?;
         found.ok_or(Refusal::UnknownCustomer)
+    }
+}
+
+#[async_trait]
+impl Gates for Gate {
+    async fn give_back(&self, account: AccountId) -> bool {
+        self.return_idle(account).await
     }
 }
 

@@ -24,9 +24,13 @@ pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) 
     let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let store = wiring::store(settings).await?;
-    let gate = wiring::gate(settings, &dir, store).await?;
+    let gate = wiring::gate(settings, &dir, store.clone()).await?;
+    let api = match settings.node.role {
+        Role::All => Some(wiring::desk(store, gate.clone())),
+        Role::Gate => None,
+    };
     let shared = Arc::new(Shared::new(gate, wiring::clock(), wiring::entropy()));
-    let server = http::server(&settings.http, listener, shared.clone())?;
+    let server = http::server(settings, listener, shared.clone(), api)?;
     let handle = server.handle();
     let mut serving = tokio::spawn(server);
     announce(address);

@@ -2,7 +2,7 @@
 
 use crate::config::{Gate as GateSettings, Settings};
 use crate::{DataDir, OsEntropy, SystemClock};
-use almoner_app::App;
+use almoner_app::{App, Desk};
 use almoner_domain::entropy::Entropy;
 use almoner_domain::time::Clock;
 use almoner_gate::journal::FolderDisk;
@@ -54,6 +54,12 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<SqlStore> {
 /// The control plane over a store.
 pub(crate) fn app(store: SqlStore) -> App {
     App { store: Arc::new(store), clock: clock(), entropy: entropy() }
+}
+
+/// What people work with at the control plane, beside the gate that runs here.
+pub(crate) fn desk(store: SqlStore, gate: Arc<Gate>) -> Desk {
+    let all = Arc::new(store.clone());
+    Desk { app: app(store), ledger: all.clone(), lookup: all.clone(), directory: all, gates: gate }
 }
 
 /// Starts the gate over a store.

@@ -22,7 +22,8 @@ realm_table! {
     }
 }
 
-fn read(row: Model) -> Result<Agent, Trouble> {
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Agent, Trouble> {
     Ok(Agent {
         id: Id::from_uuid(row.id),
         external_id: parsed("agent", ExternalId::parse(&row.external_id))?,

@@ -93,7 +93,8 @@ fn read(row: Model, lines: Vec<AllocationLine>) -> Result<Allocation, Trouble> {
     })
 }
 
-async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Allocation>, Trouble> {
+/// Reads them back, each with its lines.
+pub(crate) async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Allocation>, Trouble> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut lines = allocation_line::of(tx, &ids).await?;
     rows.into_iter()

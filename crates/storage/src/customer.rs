@@ -23,7 +23,8 @@ realm_table! {
     }
 }
 
-fn read(row: Model) -> Result<Customer, Trouble> {
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Customer, Trouble> {
     Ok(Customer {
         id: Id::from_uuid(row.id),
         external_id: parsed("customer", ExternalId::parse(&row.external_id))?,

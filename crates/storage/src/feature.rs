@@ -55,7 +55,8 @@ fn row(feature: &Feature) -> Model {
     }
 }
 
-fn read(row: Model) -> Result<Feature, Trouble> {
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Feature, Trouble> {
     let kind = match (row.kind.as_str(), row.unit, row.scale, row.durability, row.excess) {
         ("boolean", ..) => FeatureKind::Boolean,
         ("static", ..) => FeatureKind::Static,

@@ -54,6 +54,7 @@ mod hold_part;
 mod node;
 mod lease;
 mod decision;
+mod directory;
 mod usage;
 mod notice;
 mod change;

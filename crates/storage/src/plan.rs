@@ -22,7 +22,8 @@ realm_table! {
     }
 }
 
-fn read(row: Model) -> Result<Plan, Trouble> {
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Plan, Trouble> {
     Ok(Plan {
         id: Id::from_uuid(row.id),
         external_id: parsed("plan", ExternalId::parse(&row.external_id))?,

@@ -9,6 +9,7 @@ use almoner_domain::id::{Id, PlanVersionId};
 use almoner_domain::plan::{PlanLine, PlanVersion};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Order};
+use std::collections::BTreeMap;
 
 realm_table! {
     "plan_lines" {
@@ -42,6 +43,18 @@ fn row(version: PlanVersionId, position: usize, line: &PlanLine) -> Result<Model
         amount: columns.amount,
         period: columns.period,
     })
+}
+
+/// The lines of these versions, each in its order.
+pub(crate) async fn of_versions(tx: &Tx, versions: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<PlanLine>>, Trouble> {
+    let rows =
+        tx.all_among::<Entity, _>(Column::PlanVersionId, versions, |rows| rows.order(Column::Position, Order::Asc));
+    let rows = rows.await?;
+    let mut lines: BTreeMap<Uuid, Vec<PlanLine>> = BTreeMap::new();
+    for row in rows {
+        lines.entry(row.plan_version_id).or_default().push(read(row)?);
+    }
+    Ok(lines)
 }
 
 /// The lines of a version, in its order.

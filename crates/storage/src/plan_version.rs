@@ -34,6 +34,21 @@ pub(crate) async fn add(tx: &Tx, version: &PlanVersion) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Reads versions back, each with its lines.
+pub(crate) async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<PlanVersion>, Trouble> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut lines = plan_line::of_versions(tx, &ids).await?;
+    let version = |row: Model| {
+        Ok(PlanVersion {
+            id: Id::from_uuid(row.id),
+            plan: Id::from_uuid(row.plan_id),
+            number: number("plan version", row.number)?,
+            lines: lines.remove(&row.id).unwrap_or_default(),
+        })
+    };
+    rows.into_iter().map(version).collect()
+}
+
 /// The newest version of a plan.
 pub(crate) async fn latest(tx: &Tx, plan: PlanId) -> Result<Option<PlanVersion>, Trouble> {
     let rows = tx.rows::<Entity>().filter(Column::PlanId.eq(plan.uuid())).order(Column::Number, Order::Desc);

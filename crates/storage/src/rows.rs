@@ -1,6 +1,8 @@
 //! Rows of one table, to be read: a query that already knows whose rows it is about.
 
 use crate::trouble::Trouble;
+use almoner_domain::page::{PAGE_MAX, Page, Stretch, Take};
+use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::postgres_array::NotU8;
 use sea_orm::sea_query::{Expr, IntoCondition, LockBehavior, LockType};
 use sea_orm::{
@@ -18,6 +20,15 @@ pub(crate) enum Hold {
     Change,
     /// As [`Hold::Change`], passing over those that somebody else holds.
     ChangeUnheld,
+}
+
+/// In which order a list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListOrder {
+    /// As things came into being.
+    OldestFirst,
+    /// The latest first.
+    NewestFirst,
 }
 
 /// Rows of one table.
@@ -62,6 +73,39 @@ impl<'t, E: EntityTrait> Rows<'t, E> {
             };
         }
         self
+    }
+
+    /// One stretch of them in the order of their ids.
+    pub(crate) async fn page(
+        mut self,
+        id: E::Column,
+        order: ListOrder,
+        page: Page,
+    ) -> Result<Stretch<E::Model>, Trouble> {
+        let (count, from_the_end) = match page.take {
+            Take::First(count) => (count, false),
+            Take::Last(count) => (count, true),
+        };
+        let count = usize::from(count.min(PAGE_MAX));
+        let later = |bound: Uuid, after: bool| {
+            if after == (order == ListOrder::OldestFirst) { id.gt(bound) } else { id.lt(bound) }
+        };
+        for (bound, after) in [(page.after, true), (page.before, false)] {
+            if let Some(bound) = bound {
+                self.select = self.select.filter(later(bound, after));
+            }
+        }
+        let oldest_first = (order == ListOrder::OldestFirst) != from_the_end;
+        // One more than is wanted tells whether there are more.
+        let rows = self.order(id, if oldest_first { Order::Asc } else { Order::Desc }).limit(count as u64 + 1);
+        let mut entries = rows.all().await?;
+        let more = entries.len() > count;
+        entries.truncate(count);
+        if from_the_end {
+            entries.reverse();
+        }
+        let (before, after) = if from_the_end { (more, page.before.is_some()) } else { (page.after.is_some(), more) };
+        Ok(Stretch { entries, before, after })
     }
 
     /// The first, if any.

@@ -5,7 +5,7 @@ use crate::stored::parsed;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use almoner_domain::agent::SessionName;
+use almoner_domain::agent::{Session, SessionName};
 use almoner_domain::id::{AgentId, Id, SessionId};
 use almoner_domain::text::{SessionKey, SessionKind};
 use sea_orm::ColumnTrait;
@@ -48,8 +48,12 @@ async fn find(tx: &Tx, agent: AgentId, name: &SessionName) -> Result<Option<Sess
 pub(crate) async fn name(tx: &Tx, id: SessionId) -> Result<SessionName, Trouble> {
     let row = tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).one().await?;
     let row = row.ok_or_else(|| Trouble::row("session", format!("{id} is missing")))?;
-    Ok(SessionName {
-        kind: parsed("session", SessionKind::parse(&row.kind))?,
-        key: parsed("session", SessionKey::parse(&row.key))?,
-    })
+    Ok(read(row)?.name)
+}
+
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Session, Trouble> {
+    let kind = parsed("session", SessionKind::parse(&row.kind))?;
+    let key = parsed("session", SessionKey::parse(&row.key))?;
+    Ok(Session { id: Id::from_uuid(row.id), agent: Id::from_uuid(row.agent_id), name: SessionName { kind, key } })
 }

@@ -43,7 +43,8 @@ fn row(subscription: &Subscription) -> Model {
     }
 }
 
-fn read(row: Model) -> Result<Subscription, Trouble> {
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Subscription, Trouble> {
     Ok(Subscription {
         id: Id::from_uuid(row.id),
         customer: Id::from_uuid(row.customer_id),

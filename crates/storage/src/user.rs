@@ -21,7 +21,8 @@ realm_table! {
     }
 }
 
-fn read(row: Model) -> Result<User, Trouble> {
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<User, Trouble> {
     Ok(User {
         id: Id::from_uuid(row.id),
         customer: Id::from_uuid(row.customer_id),

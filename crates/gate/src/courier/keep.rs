@@ -68,12 +68,9 @@ impl Rounds {
             any |= member.account == purse.account;
         }
         drop(guards);
-        let Some(waiting) = waiting.filter(|_| !any) else { return };
+        let Some(mut waiting) = waiting.filter(|_| !any) else { return };
         // Nothing to settle any more: those who wait share in what is under way, or are told at once.
-        match self.settling.values_mut().find(|settling| settling.purse.account == purse.account) {
-            Some(settling) => settling.waiting.extend(waiting),
-            None => waiting.into_iter().for_each(|done| drop(done.send(Ok(())))),
-        }
+        self.tell_when_settled(purse.account, &mut waiting);
     }
 
     /// The purses that must be settled together, in the order of locks.

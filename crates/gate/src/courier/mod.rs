@@ -59,9 +59,14 @@ impl Courier {
     /// Leaves an errand. The receiver fails when the gate stops before it is run.
     pub(crate) fn ask(&self, purse: Arc<Purse>, want: Want) -> oneshot::Receiver<Word> {
         let (done, word) = oneshot::channel();
+        self.ask_for(purse, want, done);
+        word
+    }
+
+    /// Leaves an errand of somebody who waits already.
+    fn ask_for(&self, purse: Arc<Purse>, want: Want, done: oneshot::Sender<Word>) {
         // A courier that has stopped drops the errand, and with it the sender that is waited for.
         let _ = self.errands.send(Errand { purse, want, done });
-        word
     }
 
     /// Leaves errands for several purses and waits until the ledger has been heard for all.

@@ -81,6 +81,8 @@ pub(super) struct Ask {
     costs: Vec<Units>,
     give_back: bool,
     waiting: Vec<oneshot::Sender<Word>>,
+    /// Those who want the ledger to know all that was used and held when they asked.
+    tells: Vec<oneshot::Sender<Word>>,
 }
 
 /// A report on its way, and who waits for it.
@@ -89,6 +91,10 @@ struct Sent {
     purse: Arc<Purse>,
     settling: bool,
     waiting: Vec<oneshot::Sender<Word>>,
+    /// Those who want the ledger to know all that was used and held when they asked.
+    tells: Vec<oneshot::Sender<Word>>,
+    /// Was it made in an earlier round, and does it say less than is so now?
+    stale: bool,
 }
 
 /// What goes to the ledger in one transaction.
@@ -203,13 +209,21 @@ impl Rounds {
                 self.start_settling(&errand.purse, vec![errand.done]);
                 continue;
             }
-            let fresh =
-                || Ask { purse: errand.purse.clone(), costs: Vec::new(), give_back: false, waiting: Vec::new() };
+            let fresh = || Ask {
+                purse: errand.purse.clone(),
+                costs: Vec::new(),
+                give_back: false,
+                waiting: Vec::new(),
+                tells: Vec::new(),
+            };
             let ask = asks.entry(errand.purse.account).or_insert_with(fresh);
             match errand.want {
                 Want::Raise { cost, .. } => ask.costs.push(cost),
                 Want::GiveBack => ask.give_back = true,
-                Want::Tell | Want::Settle => {}
+                Want::Tell | Want::Settle => {
+                    ask.tells.push(errand.done);
+                    continue;
+                }
             }
             ask.waiting.push(errand.done);
         }
@@ -225,21 +239,35 @@ impl Rounds {
             self.start_settling(&ask.purse, Vec::new());
         }
         let purse = ask.purse.clone();
-        let Some(mut state) = purse.open() else { return tell(&mut ask.waiting, &Err("a part has failed".into())) };
+        let Some(mut state) = purse.open() else {
+            ask.waiting.append(&mut ask.tells);
+            return tell(&mut ask.waiting, &Err("a part has failed".into()));
+        };
         let wish = match wish(&ask, &state, now) {
             Some(wish) => wish,
-            None => return tell(&mut ask.waiting, &Ok(())),
+            None if ask.tells.is_empty() => return tell(&mut ask.waiting, &Ok(())),
+            None => {
+                // The units that were waited for are here; whoever wants the ledger to know still has to wait.
+                tell(&mut ask.waiting, &Ok(()));
+                Wish::Keep
+            }
         };
         if matches!(wish, Wish::Raise { .. })
             && state.tally.is_none()
             && let Err(why) = self.open_lease(&purse, &mut state)
         {
+            ask.waiting.append(&mut ask.tells);
             return tell(&mut ask.waiting, &Err(why));
         }
-        let Some(tally) = &mut state.tally else { return tell(&mut ask.waiting, &Ok(())) };
+        let Some(tally) = &mut state.tally else {
+            tell(&mut ask.waiting, &Ok(()));
+            return self.tell_when_settled(purse.account, &mut ask.tells);
+        };
+        let (used, held) = (tally.used(), tally.held());
         let report = tally.report(wish, now);
         drop(state);
-        let sent = Sent { report, purse, settling: false, waiting: ask.waiting };
+        let stale = (report.used, report.held) != (used, held);
+        let sent = Sent { report, purse, settling: false, waiting: ask.waiting, tells: ask.tells, stale };
         loads.entry(sent.purse.realm).or_default().sent.push(sent);
     }
 
@@ -272,7 +300,15 @@ impl Rounds {
             }
             let report = tally.report(Wish::Keep, now);
             drop(state);
-            let sent = Sent { report, purse: purse.clone(), settling: false, waiting: Vec::new() };
+            let purse_again = purse.clone();
+            let sent = Sent {
+                report,
+                purse: purse_again,
+                settling: false,
+                waiting: Vec::new(),
+                tells: Vec::new(),
+                stale: false,
+            };
             loads.entry(purse.realm).or_default().sent.push(sent);
         }
     }
@@ -288,6 +324,8 @@ impl Rounds {
                 purse: settling.purse.clone(),
                 settling: true,
                 waiting: std::mem::take(&mut settling.waiting),
+                tells: Vec::new(),
+                stale: false,
             });
         }
     }
@@ -344,7 +382,11 @@ impl Rounds {
         let heard = match &mut state.tally {
             Some(tally) if tally.id() == sent.report.lease => tally.applied(reply),
             // It left the purse in the meantime and is on its way back, where the same report is answered again.
-            _ => return tell(&mut sent.waiting, &Ok(())),
+            _ => {
+                drop(state);
+                tell(&mut sent.waiting, &Ok(()));
+                return self.tell_when_settled(sent.purse.account, &mut sent.tells);
+            }
         };
         match heard {
             Heard::Settled { free, elsewhere, recalled, closed } => {
@@ -362,6 +404,12 @@ impl Rounds {
                     drop(self.courier.ask(sent.purse.clone(), Want::GiveBack));
                 }
                 tell(&mut sent.waiting, &Ok(()));
+                if sent.stale {
+                    // That was an older report; what came after it goes out in the next round.
+                    sent.tells.into_iter().for_each(|done| self.courier.ask_for(sent.purse.clone(), Want::Tell, done));
+                } else {
+                    self.tell_when_settled(sent.purse.account, &mut sent.tells);
+                }
             }
             Heard::Stopped | Heard::Fenced => {
                 tracing::error!(lease = %sent.report.lease, ?reply, "the ledger and this gate disagree about a lease; it is given up and stays charged");
@@ -372,6 +420,7 @@ impl Rounds {
                 if heard == Heard::Fenced {
                     self.fenced.store(true, Ordering::Release);
                 }
+                sent.waiting.append(&mut sent.tells);
                 tell(&mut sent.waiting, &Err("a lease was lost".to_owned()));
             }
         }
@@ -399,13 +448,23 @@ impl Rounds {
             tracing::error!(lease = %sent.report.lease, ?reply, "a lease could not be settled; it stays charged");
             self.metrics.lease_lost();
         }
-        if let Some(settled) = self.settling.remove(&sent.report.lease) {
+        if let Some(mut settled) = self.settling.remove(&sent.report.lease) {
             self.holds.moved(settled.holds.iter().map(|(id, _)| *id));
+            sent.waiting.append(&mut settled.waiting);
         }
         // Not written: recovery settles it again, which changes nothing.
         let _ = self.scribe.write(&Record::Closed { lease: sent.report.lease });
         self.purses.forget_if_empty(sent.purse.account);
-        tell(&mut sent.waiting, &Ok(()));
+        self.tell_when_settled(sent.purse.account, &mut sent.waiting);
+    }
+
+    /// Tells those who wait, once no lease of the account is on its way back any more: until then the ledger does not know
+    /// all that was used of it here.
+    pub(super) fn tell_when_settled(&mut self, account: AccountId, waiting: &mut Vec<oneshot::Sender<Word>>) {
+        match self.settling.values_mut().find(|settling| settling.purse.account == account) {
+            Some(settling) => settling.waiting.append(waiting),
+            None => tell(waiting, &Ok(())),
+        }
     }
 
     async fn fault(&mut self, load: Load, fault: &Fault) -> bool {
@@ -444,6 +503,7 @@ impl Rounds {
                 state.dirty_since = None;
                 self.courier.note_change(&sent.purse, &mut state, now);
             }
+            sent.waiting.append(&mut sent.tells);
             tell(&mut sent.waiting, &Err(why.to_owned()));
         }
         false

@@ -16,10 +16,13 @@ pub(super) struct SchemaArgs {
 enum Door {
     /// The gate's OpenAPI 3.1 document, as at GET /openapi.json.
     Openapi,
+    /// The control plane's GraphQL schema, in GraphQL's own language.
+    Graphql,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Done {
     match args.door {
+        Door::Graphql => say!("{}", almoner_api::sdl().trim_end()),
         Door::Openapi => say!("{}", almoner_gate::openapi().trim_end()),
     }
     Ok(ExitCode::SUCCESS)

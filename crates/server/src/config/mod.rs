@@ -13,7 +13,7 @@ mod value;
 pub use layers::{ConfigError, Given, Layers, Origin};
 pub use reference::reference;
 pub use section::{Section, Setting};
-pub use sections::{Database, Gate, Http, Log, Node, Otlp};
+pub use sections::{Api, Database, Gate, Http, Log, Node, Otlp};
 pub use value::{DatabaseUrl, HttpUrl, Listen, LogFilter, LogFormat, Role, Value};
 
 /// All settings, read and checked.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub database: Database,
     /// The HTTP server.
     pub http: Http,
+    /// The GraphQL API.
+    pub api: Api,
     /// The gate's limits.
     pub gate: Gate,
     /// Logs.
@@ -34,8 +36,8 @@ pub struct Settings {
 }
 
 /// Every section, in the order of the reference.
-pub const SECTIONS: [&Section; 6] =
-    [&Node::SECTION, &Database::SECTION, &Http::SECTION, &Gate::SECTION, &Log::SECTION, &Otlp::SECTION];
+pub const SECTIONS: [&Section; 7] =
+    [&Node::SECTION, &Database::SECTION, &Http::SECTION, &Api::SECTION, &Gate::SECTION, &Log::SECTION, &Otlp::SECTION];
 
 /// Every setting, in the order of the reference.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
@@ -49,6 +51,7 @@ impl Settings {
             node: Node::read(layers)?,
             database: Database::read(layers)?,
             http: Http::read(layers)?,
+            api: Api::read(layers)?,
             gate: Gate::read(layers)?,
             log: Log::read(layers)?,
             otlp: Otlp::read(layers)?,

@@ -51,6 +51,14 @@ section! {
 }
 
 section! {
+    /// The GraphQL API.
+    pub struct Api = "api." {
+        /// May clients ask for the schema? It is published with the source as `web/schema.graphql`.
+        introspection: bool = "false", "switch";
+    }
+}
+
+section! {
     /// The gate's limits. One that is reached denies; it never guesses.
     pub struct Gate = "gate." {
         /// How often used units and decisions are told to the ledger while the backlog is small.

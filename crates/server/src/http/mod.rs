@@ -9,10 +9,12 @@ mod watch;
 
 pub(crate) use shared::Shared;
 
-use crate::config::Http;
+use crate::config::Settings;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use almoner_api::ApiConfig;
+use almoner_app::Desk;
 use anyhow::Context;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -23,8 +25,16 @@ use std::time::Duration;
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// The server over a bound socket; it runs when it is awaited.
-pub(crate) fn server(settings: &Http, listener: TcpListener, shared: Arc<Shared>) -> anyhow::Result<Server> {
+pub(crate) fn server(
+    settings: &Settings,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    api: Option<Desk>,
+) -> anyhow::Result<Server> {
+    let api_config = ApiConfig { introspection: settings.api.introspection };
+    let settings = &settings.http;
     let doors = almoner_gate::routes(shared.gate.clone());
+    let api = api.map(|desk| almoner_api::routes(desk, api_config));
     let workers = match settings.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         set => set,
@@ -38,6 +48,11 @@ pub(crate) fn server(settings: &Http, listener: TcpListener, shared: Arc<Shared>
             .wrap(from_fn(move |request, next| watch::watch(watch.clone(), request, next)))
             .configure(ops::routes)
             .configure(doors.clone())
+            .configure(|service| {
+                if let Some(api) = &api {
+                    api(service);
+                }
+            })
             .default_service(web::to(problem::no_such_path))
     };
     let server = HttpServer::new(factory)

@@ -1,0 +1,153 @@
+//! Plans are created without terms; terms are published as versions, and never changed.
+
+use crate::asker::asker;
+use crate::object::{PlanNode, PlanVersionNode, UsagePeriodName};
+use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
+use almoner_app::features;
+use almoner_app::plans::{self, CreatePlanError, NewPlan, PublishPlanError};
+use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
+use almoner_domain::plan::Offer;
+use almoner_domain::text::{ExternalId, FeatureKey, Name};
+use almoner_domain::units::Units;
+use async_graphql::{Context, InputObject, Object, Result};
+
+/// A plan to be.
+#[derive(InputObject)]
+pub(crate) struct CreatePlanInput {
+    /// The provider's own id, unique for the tenant.
+    external_id: String,
+    /// What people will call it.
+    name: String,
+}
+
+/// The next terms of a plan.
+#[derive(InputObject)]
+pub(crate) struct PublishPlanInput {
+    /// The plan, by the provider's id.
+    plan: String,
+    /// What it grants: at most one line a feature, 1 to 256 of them.
+    lines: Vec<PlanLineInput>,
+}
+
+/// What a plan grants of one feature. A boolean feature needs nothing else; a static one its value; a metered one its amount
+/// and period.
+#[derive(InputObject)]
+pub(crate) struct PlanLineInput {
+    /// Of which feature, by its key.
+    feature: String,
+    /// A static feature: its value. One that reads as a whole number is one.
+    value: Option<String>,
+    /// A metered feature: units in each usage period, as a decimal in the feature's unit.
+    amount: Option<String>,
+    /// A metered feature: how long until its quota renews.
+    period: Option<UsagePeriodName>,
+}
+
+payload! {
+    /// What came of creating a plan.
+    CreatePlanPayload {
+        /// The plan.
+        plan: PlanNode
+    }
+}
+
+payload! {
+    /// What came of publishing a version.
+    PublishPlanPayload {
+        /// The version.
+        plan_version: PlanVersionNode
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct PlanMutation;
+
+#[Object]
+impl PlanMutation {
+    /// Creates a plan, without terms yet.
+    async fn create_plan(&self, context: &Context<'_>, input: CreatePlanInput) -> Result<CreatePlanPayload> {
+        CreatePlanPayload::of(create(context, input).await)
+    }
+
+    /// Publishes the next version of a plan. Who subscribed to an earlier one stays on it.
+    #[graphql(complexity = "input.lines.len() + child_complexity")]
+    async fn publish_plan(&self, context: &Context<'_>, input: PublishPlanInput) -> Result<PublishPlanPayload> {
+        PublishPlanPayload::of(publish(context, input).await)
+    }
+}
+
+async fn create(context: &Context<'_>, input: CreatePlanInput) -> Result<PlanNode, Stop> {
+    let asker = asker(context)?;
+    let mut checks = Checks::default();
+    let external_id = checks.keep(&["externalId"], ExternalId::parse(&input.external_id));
+    let name = checks.keep(&["name"], Name::parse(&input.name));
+    checks.done()?;
+    let new = NewPlan { external_id: kept(external_id)?, name: kept(name)? };
+    match plans::create(&asker.caller, &asker.desk.app, new).await {
+        Ok(plan) => Ok(PlanNode(plan)),
+        Err(CreatePlanError::Forbidden(why)) => Err(why.into()),
+        Err(CreatePlanError::Fault(fault)) => Err(fault.into()),
+        Err(taken @ CreatePlanError::Taken(_)) => Err(Stop::at(RefusalCode::Taken, &["externalId"], taken)),
+    }
+}
+
+async fn publish(context: &Context<'_>, input: PublishPlanInput) -> Result<PlanVersionNode, Stop> {
+    let asker = asker(context)?;
+    let known = features::list(&asker.caller, &asker.desk.app).await.map_err(crate::asker::not_found)?;
+    let mut checks = Checks::default();
+    let plan = checks.keep(&["plan"], ExternalId::parse(&input.plan));
+    let mut terms = Vec::with_capacity(input.lines.len());
+    for (index, line) in input.lines.iter().enumerate() {
+        let index = index.to_string();
+        if let Some(key) = checks.keep(&["lines", &index, "feature"], FeatureKey::parse(&line.feature))
+            && let Some(offer) = offer(line, known.iter().find(|feature| feature.key == key), &index, &mut checks)
+        {
+            terms.push((key, offer));
+        }
+    }
+    checks.done()?;
+    let published = plans::publish(&asker.caller, &asker.desk.app, &kept(plan)?, &terms).await;
+    let path_of = |key: &FeatureKey| input.lines.iter().rposition(|line| line.feature == key.as_str());
+    published.map(PlanVersionNode).map_err(|error| match error {
+        PublishPlanError::Forbidden(why) => why.into(),
+        PublishPlanError::Fault(fault) => fault.into(),
+        PublishPlanError::UnknownPlan(_) => Stop::at(RefusalCode::NotFound, &["plan"], error),
+        PublishPlanError::Raced(_) => Stop::at(RefusalCode::Conflict, &["plan"], error),
+        PublishPlanError::Empty | PublishPlanError::TooManyLines => Stop::at(RefusalCode::Limit, &["lines"], error),
+        PublishPlanError::UnknownFeature(ref key) => at_line(RefusalCode::NotFound, path_of(key), &error),
+        PublishPlanError::Repeated(ref key) | PublishPlanError::Mismatched(ref key) => {
+            at_line(RefusalCode::Invalid, path_of(key), &error)
+        }
+    })
+}
+
+fn at_line(code: RefusalCode, index: Option<usize>, error: &PublishPlanError) -> Stop {
+    let index = index.unwrap_or_default().to_string();
+    Stop::at(code, &["lines", &index, "feature"], error)
+}
+
+/// What a line offers. One of a feature that is not known is left to the use case, which says so.
+fn offer(line: &PlanLineInput, feature: Option<&Feature>, index: &str, checks: &mut Checks) -> Option<Offer> {
+    let at = |member| ["lines", index, member];
+    match (&line.value, &line.amount, line.period) {
+        (None, None, None) => Some(Offer::Included),
+        (Some(value), None, None) => {
+            let text = || checks.keep(&at("value"), Name::parse(value)).map(StaticValue::Text);
+            value.parse().ok().map(StaticValue::Integer).or_else(text).map(Offer::Value)
+        }
+        (None, Some(amount), Some(period)) => {
+            let scale = match feature.map(|feature| &feature.kind) {
+                Some(FeatureKind::Metered(meter)) => meter.scale,
+                _ => almoner_domain::units::Scale::WHOLE,
+            };
+            let amount = checks.keep(&at("amount"), Units::parse(amount, scale))?;
+            Some(Offer::Quota { amount, period: period.into() })
+        }
+        _ => {
+            let detail =
+                "is not one offer: give nothing more (boolean), a value (static), or amount and period (metered)";
+            checks.add(&["lines", index], detail);
+            None
+        }
+    }
+}

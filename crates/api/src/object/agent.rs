@@ -1,0 +1,73 @@
+//! Agents and the sessions they run.
+
+use super::{there, wire_id};
+use crate::asker::{asker, not_found};
+use crate::cursor::{Asked, connection};
+use crate::object::plan::page_cost;
+use almoner_app::directory;
+use almoner_domain::agent::{Agent, Session};
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, ID, Object, Result};
+
+/// Software that acts for somebody.
+pub(crate) struct AgentNode(pub(crate) Agent);
+
+#[Object(name = "Agent")]
+impl AgentNode {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// The provider's own id.
+    async fn external_id(&self) -> &str {
+        self.0.external_id.as_str()
+    }
+
+    /// What people call it.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// Its runs and tasks, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn sessions(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Connection<String, SessionNode, EmptyFields, EmptyFields>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::sessions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
+        Ok(connection(found, |session| session.id, SessionNode))
+    }
+}
+
+/// One run or task of an agent.
+pub(crate) struct SessionNode(pub(crate) Session);
+
+#[Object(name = "Session")]
+impl SessionNode {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// The provider's kind of it: `task`, `chat`, `support_ticket`.
+    async fn kind(&self) -> &str {
+        self.0.name.kind.as_str()
+    }
+
+    /// The provider's key in the kind.
+    async fn key(&self) -> &str {
+        self.0.name.key.as_str()
+    }
+
+    /// The agent that runs it.
+    async fn agent(&self, context: &Context<'_>) -> Result<AgentNode> {
+        Ok(AgentNode(there(asker(context)?.loader.load_one(self.0.agent).await?)?))
+    }
+}

@@ -1,0 +1,168 @@
+//! Customers and the people in them.
+
+use super::{AllocationNode, EntitlementObject, SubscriptionNode, there, wire_id};
+use crate::asker::{asker, not_found};
+use crate::cursor::{Asked, connection};
+use crate::object::plan::page_cost;
+use almoner_app::{directory, entitlements};
+use almoner_domain::customer::{Customer, Role, User};
+use almoner_domain::ports::{AllocationFilter, SubjectName};
+use almoner_domain::text::Named;
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, Enum, ID, Object, Result};
+
+/// What a person may do for their customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "Role")]
+pub(crate) enum RoleName {
+    /// Everything, and hands ownership on.
+    Owner,
+    /// Manages people, subscriptions and everybody's allocations.
+    Admin,
+    /// Allocates within their own share.
+    Member,
+    /// Looks.
+    Viewer,
+}
+
+impl From<Role> for RoleName {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Owner => Self::Owner,
+            Role::Admin => Self::Admin,
+            Role::Member => Self::Member,
+            Role::Viewer => Self::Viewer,
+        }
+    }
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Owner => Self::Owner,
+            RoleName::Admin => Self::Admin,
+            RoleName::Member => Self::Member,
+            RoleName::Viewer => Self::Viewer,
+        }
+    }
+}
+
+/// An organisation that subscribes.
+pub(crate) struct CustomerNode(pub(crate) Customer);
+
+#[Object(name = "Customer")]
+impl CustomerNode {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// The provider's own id.
+    async fn external_id(&self) -> &str {
+        self.0.external_id.as_str()
+    }
+
+    /// What people call it.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// The people in it, oldest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn users(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Connection<String, UserNode, EmptyFields, EmptyFields>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::users(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
+        Ok(connection(found, |user| user.id, UserNode))
+    }
+
+    /// What it is and was subscribed to, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn subscriptions(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Connection<String, SubscriptionNode, EmptyFields, EmptyFields>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::subscriptions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
+        Ok(connection(found, |subscription| subscription.id, SubscriptionNode))
+    }
+
+    /// What was carved for its agents, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn allocations(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Connection<String, AllocationNode, EmptyFields, EmptyFields>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let filter = AllocationFilter { customer: Some(self.0.id), ..AllocationFilter::default() };
+        let found = directory::allocations(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
+        Ok(connection(found, |allocation| allocation.id, AllocationNode))
+    }
+
+    /// What it may use: of each feature what there is, what remains, and when it resets.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn entitlements(&self, context: &Context<'_>) -> Result<Vec<EntitlementObject>> {
+        entitled(context, SubjectName { customer: Named::Id(self.0.id), user: None }).await
+    }
+}
+
+/// A person in a customer.
+pub(crate) struct UserNode(pub(crate) User);
+
+#[Object(name = "User")]
+impl UserNode {
+    /// Their id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// The provider's own id.
+    async fn external_id(&self) -> &str {
+        self.0.external_id.as_str()
+    }
+
+    /// What people call them.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// What they may do for their customer.
+    async fn role(&self) -> RoleName {
+        self.0.role.into()
+    }
+
+    /// Their customer.
+    async fn customer(&self, context: &Context<'_>) -> Result<CustomerNode> {
+        Ok(CustomerNode(there(asker(context)?.loader.load_one(self.0.customer).await?)?))
+    }
+
+    /// What they may use: their own share where they have one, else the customer's quota.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn entitlements(&self, context: &Context<'_>) -> Result<Vec<EntitlementObject>> {
+        let subject = SubjectName { customer: Named::Id(self.0.customer), user: Some(Named::Id(self.0.id)) };
+        entitled(context, subject).await
+    }
+}
+
+async fn entitled(context: &Context<'_>, subject: SubjectName) -> Result<Vec<EntitlementObject>> {
+    let asker = asker(context)?;
+    let statement = entitlements::of(&asker.caller, &asker.desk, &subject).await.map_err(not_found)?;
+    Ok(there(statement)?.lines.into_iter().map(EntitlementObject).collect())
+}

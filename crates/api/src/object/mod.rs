@@ -1,0 +1,61 @@
+//! Nouns as the API shows them: one file each, of the same name as in `domain`.
+
+mod agent;
+mod allocation;
+mod customer;
+mod decision;
+mod entitlement;
+mod feature;
+mod key;
+mod plan;
+mod subscription;
+
+pub(crate) use agent::{AgentNode, SessionNode};
+pub(crate) use allocation::{AllocationNode, AllocationStateName};
+pub(crate) use customer::{CustomerNode, RoleName, UserNode};
+pub(crate) use decision::DecisionNode;
+pub(crate) use entitlement::{BalanceObject, EntitlementObject};
+pub(crate) use feature::{DurabilityName, FeatureKindName, FeatureNode};
+pub(crate) use key::{KeyKindName, KeyObject};
+pub(crate) use plan::{PlanNode, PlanVersionNode, UsagePeriodName, page_cost};
+pub(crate) use subscription::SubscriptionNode;
+
+use almoner_domain::time::Timestamp;
+use async_graphql::{ID, Interface};
+
+/// Everything that has a global id. Ids say what they are of (`alc_...`), so any can be looked up by itself.
+#[derive(Interface)]
+#[graphql(name = "Node", field(name = "id", ty = "ID", desc = "Its id, unique over all kinds."))]
+pub(crate) enum Node {
+    /// A feature.
+    Feature(FeatureNode),
+    /// A plan.
+    Plan(PlanNode),
+    /// A version of a plan.
+    PlanVersion(PlanVersionNode),
+    /// A customer.
+    Customer(CustomerNode),
+    /// A user.
+    User(UserNode),
+    /// An agent.
+    Agent(AgentNode),
+    /// A session.
+    Session(SessionNode),
+    /// An allocation.
+    Allocation(AllocationNode),
+}
+
+/// An id on the wire.
+pub(crate) fn wire_id(id: impl std::fmt::Display) -> ID {
+    ID(id.to_string())
+}
+
+/// An instant on the wire: RFC 3339 in UTC.
+pub(crate) fn instant(at: Timestamp) -> String {
+    at.to_string()
+}
+
+/// What another thing points to is there, for nothing that is pointed to is deleted.
+pub(crate) fn there<T>(found: Option<T>) -> async_graphql::Result<T> {
+    found.ok_or_else(|| crate::asker::coded("INTERNAL", "Something that this points to is missing."))
+}

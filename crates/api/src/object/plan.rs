@@ -1,0 +1,163 @@
+//! Plans and their versions.
+
+use super::{FeatureNode, there, wire_id};
+use crate::asker::{asker, not_found};
+use crate::cursor::{Asked, connection};
+use almoner_app::directory;
+use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
+use almoner_domain::page::Page;
+use almoner_domain::period::UsagePeriod;
+use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, Enum, ID, Object, Result};
+
+/// How long a quota lasts before it renews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "UsagePeriod")]
+pub(crate) enum UsagePeriodName {
+    /// A month of the subscription's calendar.
+    Month,
+    /// It never renews.
+    Never,
+}
+
+impl From<UsagePeriod> for UsagePeriodName {
+    fn from(period: UsagePeriod) -> Self {
+        match period {
+            UsagePeriod::Month => Self::Month,
+            UsagePeriod::Never => Self::Never,
+        }
+    }
+}
+
+impl From<UsagePeriodName> for UsagePeriod {
+    fn from(name: UsagePeriodName) -> Self {
+        match name {
+            UsagePeriodName::Month => Self::Month,
+            UsagePeriodName::Never => Self::Never,
+        }
+    }
+}
+
+/// A plan, whatever its version.
+pub(crate) struct PlanNode(pub(crate) Plan);
+
+#[Object(name = "Plan")]
+impl PlanNode {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// The provider's own id.
+    async fn external_id(&self) -> &str {
+        self.0.external_id.as_str()
+    }
+
+    /// What people call it.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// Its newest version, which new subscriptions take; none while nothing is published.
+    async fn latest_version(&self, context: &Context<'_>) -> Result<Option<PlanVersionNode>> {
+        let asker = asker(context)?;
+        let page = directory::plan_versions(&asker.caller, &asker.desk, self.0.id, Page::first(1)).await;
+        Ok(page.map_err(not_found)?.entries.pop().map(PlanVersionNode))
+    }
+
+    /// Its versions, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn versions(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Connection<String, PlanVersionNode, EmptyFields, EmptyFields>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::plan_versions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
+        Ok(connection(found, |version| version.id, PlanVersionNode))
+    }
+}
+
+/// What a page of a connection costs: one for each entry that is asked for.
+pub(crate) fn page_cost(first: Option<i32>, last: Option<i32>) -> usize {
+    usize::try_from(first.or(last).unwrap_or(20)).unwrap_or(0).max(1)
+}
+
+/// The terms of a plan at one time. Never changed once published.
+pub(crate) struct PlanVersionNode(pub(crate) PlanVersion);
+
+#[Object(name = "PlanVersion")]
+impl PlanVersionNode {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// 1, 2, 3, ...
+    async fn number(&self) -> i64 {
+        i64::from(self.0.number)
+    }
+
+    /// Of which plan.
+    async fn plan(&self, context: &Context<'_>) -> Result<PlanNode> {
+        Ok(PlanNode(there(asker(context)?.loader.load_one(self.0.plan).await?)?))
+    }
+
+    /// What it grants: at most one line a feature.
+    async fn lines(&self) -> Vec<PlanLineObject> {
+        self.0.lines.iter().cloned().map(PlanLineObject).collect()
+    }
+}
+
+/// What a plan grants of one feature.
+pub(crate) struct PlanLineObject(PlanLine);
+
+#[Object(name = "PlanLine")]
+impl PlanLineObject {
+    /// Of which feature.
+    async fn feature(&self, context: &Context<'_>) -> Result<FeatureNode> {
+        Ok(FeatureNode(self.find(context).await?))
+    }
+
+    /// A static feature: its value, as text.
+    async fn value(&self) -> Option<String> {
+        match &self.0.offer {
+            Offer::Value(value) => Some(value_text(value)),
+            Offer::Included | Offer::Quota { .. } => None,
+        }
+    }
+
+    /// A metered feature: units in each usage period, as a decimal in the feature's unit.
+    async fn amount(&self, context: &Context<'_>) -> Result<Option<String>> {
+        let Offer::Quota { amount, .. } = &self.0.offer else { return Ok(None) };
+        let FeatureKind::Metered(meter) = self.find(context).await?.kind else { return Ok(None) };
+        Ok(Some(amount.display(meter.scale)))
+    }
+
+    /// A metered feature: how long until its quota renews.
+    async fn period(&self) -> Option<UsagePeriodName> {
+        match &self.0.offer {
+            Offer::Quota { period, .. } => Some((*period).into()),
+            Offer::Included | Offer::Value(_) => None,
+        }
+    }
+}
+
+impl PlanLineObject {
+    async fn find(&self, context: &Context<'_>) -> Result<Feature> {
+        there(asker(context)?.loader.load_one(self.0.feature).await?)
+    }
+}
+
+/// A static value, as text.
+pub(crate) fn value_text(value: &StaticValue) -> String {
+    match value {
+        StaticValue::Integer(number) => number.to_string(),
+        StaticValue::Text(text) => text.as_str().to_owned(),
+    }
+}

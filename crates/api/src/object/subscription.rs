@@ -1,0 +1,42 @@
+//! Subscriptions.
+
+use super::{PlanVersionNode, instant, there, wire_id};
+use crate::asker::asker;
+use almoner_domain::subscription::Subscription;
+use async_graphql::{Context, ID, Object, Result};
+
+/// A customer on one version of a plan.
+pub(crate) struct SubscriptionNode(pub(crate) Subscription);
+
+#[Object(name = "PlanSubscription")]
+impl SubscriptionNode {
+    /// Its id.
+    async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// On which terms.
+    async fn plan_version(&self, context: &Context<'_>) -> Result<PlanVersionNode> {
+        Ok(PlanVersionNode(there(asker(context)?.loader.load_one(self.0.plan_version).await?)?))
+    }
+
+    /// Where its periods start.
+    async fn anchor(&self) -> String {
+        instant(self.0.calendar.anchor())
+    }
+
+    /// In whose civil time: an IANA zone.
+    async fn zone(&self) -> &str {
+        self.0.calendar.zone()
+    }
+
+    /// Since when.
+    async fn started_at(&self) -> String {
+        instant(self.0.started_at)
+    }
+
+    /// Until when; none while it runs.
+    async fn ended_at(&self) -> Option<String> {
+        self.0.ended_at.map(instant)
+    }
+}

@@ -1,0 +1,276 @@
+//! Queries: what there is, where units stand, who used them.
+
+use crate::asker::{Asker, asker, not_found};
+use crate::cursor::{Asked, connection};
+use crate::object::{
+    AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, Node, PlanNode,
+    PlanVersionNode, SessionNode, UserNode, page_cost,
+};
+use almoner_app::{agents, customers, directory, features, keys, plans};
+use almoner_domain::id::{AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId};
+use almoner_domain::ports::{AllocationFilter, DecisionFilter};
+use almoner_domain::text::{ExternalId, FeatureKey, Named};
+use almoner_domain::time::Timestamp;
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, ID, InputObject, Object, Result};
+use std::str::FromStr;
+
+/// A page of a list.
+type Page<N> = Connection<String, N, EmptyFields, EmptyFields>;
+
+/// Which allocations: those that fulfil all that is named.
+#[derive(Default, InputObject)]
+pub(crate) struct AllocationsFilter {
+    /// Of which customer, by our id.
+    customer: Option<ID>,
+    /// Of which user, by our id.
+    user: Option<ID>,
+    /// For which agent, by our id.
+    agent: Option<ID>,
+    /// For which session, by our id.
+    session: Option<ID>,
+    /// Carved from which allocation.
+    parent: Option<ID>,
+    /// In which state.
+    state: Option<AllocationStateName>,
+}
+
+/// Which decisions: those that fulfil all that is named.
+#[derive(Default, InputObject)]
+pub(crate) struct DecisionsFilter {
+    /// On behalf of which customer, by our id.
+    customer: Option<ID>,
+    /// On behalf of which user, by our id.
+    user: Option<ID>,
+    /// By which agent, by our id.
+    agent: Option<ID>,
+    /// In which session, by our id.
+    session: Option<ID>,
+    /// On which allocation.
+    allocation: Option<ID>,
+    /// Only allowed ones, or only denied ones.
+    allowed: Option<bool>,
+    /// Taken at or after this instant (RFC 3339).
+    since: Option<String>,
+    /// Taken before this instant (RFC 3339).
+    until: Option<String>,
+}
+
+/// What can be asked.
+pub(crate) struct Query;
+
+#[Object]
+impl Query {
+    /// Anything by its id; none where there is no such thing, or it is not yours to see.
+    async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
+        node(asker(context)?, &id).await
+    }
+
+    /// Features, oldest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn features(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<FeatureNode>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::features(&asker.caller, &asker.desk, page).await.map_err(not_found)?;
+        Ok(connection(found, |feature| feature.id, FeatureNode))
+    }
+
+    /// A feature by its key in code.
+    async fn feature(&self, context: &Context<'_>, key: String) -> Result<Option<FeatureNode>> {
+        let asker = asker(context)?;
+        let Ok(key) = FeatureKey::parse(&key) else { return Ok(None) };
+        let found = features::find(&asker.caller, &asker.desk.app, &key).await.map_err(not_found)?;
+        Ok(found.map(FeatureNode))
+    }
+
+    /// Plans, oldest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn plans(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<PlanNode>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::plans(&asker.caller, &asker.desk, page).await.map_err(not_found)?;
+        Ok(connection(found, |plan| plan.id, PlanNode))
+    }
+
+    /// A plan by the provider's id.
+    async fn plan(&self, context: &Context<'_>, external_id: String) -> Result<Option<PlanNode>> {
+        let asker = asker(context)?;
+        let Ok(id) = ExternalId::parse(&external_id) else { return Ok(None) };
+        let found = plans::find(&asker.caller, &asker.desk.app, &id).await.map_err(not_found)?;
+        Ok(found.map(PlanNode))
+    }
+
+    /// Customers, oldest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn customers(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<CustomerNode>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::customers(&asker.caller, &asker.desk, page).await.map_err(not_found)?;
+        Ok(connection(found, |customer| customer.id, CustomerNode))
+    }
+
+    /// A customer by our id or the provider's.
+    async fn customer(&self, context: &Context<'_>, id: String) -> Result<Option<CustomerNode>> {
+        let asker = asker(context)?;
+        let Ok(name) = Named::parse(&id) else { return Ok(None) };
+        let found = customers::find(&asker.caller, &asker.desk.app, &name).await.map_err(not_found)?;
+        Ok(found.map(CustomerNode))
+    }
+
+    /// Agents, oldest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn agents(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<AgentNode>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = directory::agents(&asker.caller, &asker.desk, page).await.map_err(not_found)?;
+        Ok(connection(found, |agent| agent.id, AgentNode))
+    }
+
+    /// An agent by our id or the provider's.
+    async fn agent(&self, context: &Context<'_>, id: String) -> Result<Option<AgentNode>> {
+        let asker = asker(context)?;
+        let Ok(name) = Named::parse(&id) else { return Ok(None) };
+        let found = agents::find(&asker.caller, &asker.desk.app, &name).await.map_err(not_found)?;
+        Ok(found.map(AgentNode))
+    }
+
+    /// Allocations, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn allocations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] filter: AllocationsFilter,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<AllocationNode>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let Some(filter) = filter.read() else { return Ok(Connection::new(false, false)) };
+        let found = directory::allocations(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
+        Ok(connection(found, |allocation| allocation.id, AllocationNode))
+    }
+
+    /// What gates decided, newest first. The latest may follow within seconds.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn decisions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] filter: DecisionsFilter,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<DecisionNode>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let Some(filter) = filter.read()? else { return Ok(Connection::new(false, false)) };
+        let found = directory::decisions(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
+        Ok(connection(found, |decision| decision.id, DecisionNode))
+    }
+
+    /// API keys, newest first, revoked ones included.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn api_keys(&self, context: &Context<'_>) -> Result<Vec<KeyObject>> {
+        let asker = asker(context)?;
+        let found = keys::list(&asker.caller, &asker.desk.app).await.map_err(not_found)?;
+        Ok(found.into_iter().map(KeyObject).collect())
+    }
+}
+
+/// Looks up by the kind that an id says. An id of no kind names nothing.
+async fn node(asker: &Asker, id: &ID) -> Result<Option<Node>> {
+    macro_rules! by_kind {
+        ($($kind:ty => $node:ident($wrap:ident),)*) => {
+            $(if let Ok(id) = id.parse::<$kind>() {
+                return Ok(asker.loader.load_one(id).await?.map(|noun| Node::$node($wrap(noun))));
+            })*
+        };
+    }
+    by_kind! {
+        FeatureId => Feature(FeatureNode),
+        PlanId => Plan(PlanNode),
+        PlanVersionId => PlanVersion(PlanVersionNode),
+        CustomerId => Customer(CustomerNode),
+        UserId => User(UserNode),
+        AgentId => Agent(AgentNode),
+        SessionId => Session(SessionNode),
+        AllocationId => Allocation(AllocationNode),
+    }
+    Ok(None)
+}
+
+/// An id in a filter; `Err` where it is none of its kind, so that nothing fulfils the filter.
+fn of<I: FromStr>(id: Option<ID>) -> Result<Option<I>, ()> {
+    id.map(|id| id.parse().map_err(drop)).transpose()
+}
+
+impl AllocationsFilter {
+    /// None where an id is of another kind: there is nothing of that name.
+    fn read(self) -> Option<AllocationFilter> {
+        Some(AllocationFilter {
+            customer: of(self.customer).ok()?,
+            user: of(self.user).ok()?,
+            agent: of(self.agent).ok()?,
+            session: of(self.session).ok()?,
+            parent: of(self.parent).ok()?,
+            state: self.state.map(Into::into),
+        })
+    }
+}
+
+impl DecisionsFilter {
+    /// As [`AllocationsFilter::read`]; an instant that is none is an error.
+    fn read(self) -> Result<Option<DecisionFilter>> {
+        let (since, until) = (instant("since", self.since)?, instant("until", self.until)?);
+        let ids = || {
+            Some(DecisionFilter {
+                customer: of(self.customer).ok()?,
+                user: of(self.user).ok()?,
+                agent: of(self.agent).ok()?,
+                session: of(self.session).ok()?,
+                allocation: of(self.allocation).ok()?,
+                allowed: self.allowed,
+                since,
+                until,
+            })
+        };
+        Ok(ids())
+    }
+}
+
+fn instant(name: &str, text: Option<String>) -> Result<Option<Timestamp>> {
+    let read = |text: String| {
+        Timestamp::parse(&text).map_err(|why| crate::asker::coded("INVALID_INSTANT", &format!("{name} {why}")))
+    };
+    text.map(read).transpose()
+}

@@ -1,0 +1,202 @@
+//! Allocations as people make and end them. Agents' servers do so at the gate.
+
+use crate::authority::{self, FindError, Forbidden};
+use crate::desk::Desk;
+use almoner_domain::agent::SessionName;
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::caller::Caller;
+use almoner_domain::fault::{Fault, FaultKind};
+use almoner_domain::feature::Durability;
+use almoner_domain::id::{AgentId, AllocationId};
+use almoner_domain::ledger::CarveRefusal;
+use almoner_domain::ports::{CarveAnswer, CarveRequest, Source};
+use almoner_domain::scope::Scope;
+use almoner_domain::statement::AllocationStatement;
+use almoner_domain::tenant::Realm;
+use almoner_domain::text::{FeatureKey, Named};
+use almoner_domain::time::Timestamp;
+use almoner_domain::units::{Scale, Units, UnitsError};
+use thiserror::Error;
+
+/// An allocation to be.
+#[derive(Debug, Clone)]
+pub struct NewAllocation {
+    /// What to carve it from.
+    pub source: Source,
+    /// The agent it is to serve.
+    pub agent: Named<AgentId>,
+    /// The session it is for.
+    pub session: SessionName,
+    /// How much of which metered feature, as people write it: `10`, `1.25`.
+    pub lines: Vec<(FeatureKey, String)>,
+    /// With which tools, on which resources.
+    pub scope: Scope,
+    /// Not usable before.
+    pub not_before: Option<Timestamp>,
+    /// Not usable from then on.
+    pub expires_at: Option<Timestamp>,
+    /// How its decisions are kept.
+    pub durability: Option<Durability>,
+}
+
+/// Why nothing was carved.
+#[derive(Debug, Error)]
+pub enum CarveError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such customer.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// No such user.
+    #[error("the customer has no such user")]
+    UnknownUser,
+    /// No such agent.
+    #[error("there is no such agent; register it first")]
+    UnknownAgent,
+    /// No such allocation to carve from.
+    #[error("there is no such parent allocation")]
+    UnknownParent,
+    /// No such metered feature.
+    #[error("there is no metered feature \"{0}\"")]
+    UnknownFeature(FeatureKey),
+    /// An amount that the feature cannot have.
+    #[error("the amount of \"{feature}\" {why}")]
+    Amount {
+        /// Of which feature.
+        feature: FeatureKey,
+        /// Why not.
+        why: UnitsError,
+    },
+    /// Too few units are free.
+    #[error("only {free} of \"{feature}\" are free; ask for less, or close what is not needed")]
+    Short {
+        /// Of which feature.
+        feature: FeatureKey,
+        /// What is free, as people write it.
+        free: String,
+        /// When the quota renews.
+        resets_at: Option<Timestamp>,
+    },
+    /// Nothing of the feature is entitled there.
+    #[error("nothing of \"{0}\" is entitled there")]
+    NotEntitled(FeatureKey),
+    /// Refused by another law of the ledger.
+    #[error(transparent)]
+    Terms(CarveRefusal),
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Carves an allocation: all its lines, or none.
+pub async fn carve(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<AllocationStatement, CarveError> {
+    let realm = authority::operator(caller)?;
+    let metered = metered(desk, realm, &new.lines).await?;
+    let request = CarveRequest {
+        id: desk.app.new_id(),
+        source: new.source,
+        agent: new.agent,
+        session: new.session,
+        lines: metered.iter().map(|line| (line.id, line.amount)).collect(),
+        scope: new.scope,
+        not_before: new.not_before,
+        expires_at: new.expires_at,
+        durability: new.durability,
+        key: None,
+    };
+    let mut answer = desk.ledger.carve(realm, &request).await?;
+    if let CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer
+        && !leased.is_zero()
+        && desk.gates.give_back(*account).await
+    {
+        answer = desk.ledger.carve(realm, &request).await?;
+    }
+    let statement = carved(answer, &metered)?;
+    tracing::info!(%realm, allocation = %statement.allocation.id, "allocation carved");
+    Ok(statement)
+}
+
+/// Takes an allocation back, with all that was carved from it: what is free returns now, what gates hold of it as they hear.
+/// `None` where there is no such allocation. One that has ended stays as it ended.
+pub async fn revoke(caller: &Caller, desk: &Desk, id: AllocationId) -> Result<Option<AllocationStatement>, FindError> {
+    end(caller, desk, id, AllocationState::Revoked).await
+}
+
+/// Closes an allocation, because its task is done. Otherwise as [`revoke`].
+pub async fn close(caller: &Caller, desk: &Desk, id: AllocationId) -> Result<Option<AllocationStatement>, FindError> {
+    end(caller, desk, id, AllocationState::Closed).await
+}
+
+async fn end(
+    caller: &Caller,
+    desk: &Desk,
+    id: AllocationId,
+    state: AllocationState,
+) -> Result<Option<AllocationStatement>, FindError> {
+    let realm = authority::operator(caller)?;
+    let ended = desk.ledger.end(realm, id, state).await?;
+    if ended.is_some() {
+        tracing::info!(%realm, allocation = %id, state = state.as_str(), "allocation ended");
+    }
+    Ok(ended)
+}
+
+/// An allocation and where its units stand, as the ledger has it; `None` where there is no such allocation.
+pub async fn statement(
+    caller: &Caller,
+    desk: &Desk,
+    id: AllocationId,
+) -> Result<Option<AllocationStatement>, FindError> {
+    let realm = authority::operator(caller)?;
+    Ok(desk.lookup.statement(realm, id).await?)
+}
+
+/// A line with its feature found and its amount read.
+struct Metered {
+    id: almoner_domain::id::FeatureId,
+    key: FeatureKey,
+    scale: Scale,
+    amount: Units,
+}
+
+async fn metered(desk: &Desk, realm: Realm, lines: &[(FeatureKey, String)]) -> Result<Vec<Metered>, CarveError> {
+    let features = desk.lookup.features(realm).await?;
+    let mut metered = Vec::with_capacity(lines.len());
+    for (key, amount) in lines {
+        let unknown = || CarveError::UnknownFeature(key.clone());
+        let feature = features.iter().find(|feature| feature.key == *key).ok_or_else(unknown)?;
+        let almoner_domain::feature::FeatureKind::Metered(meter) = &feature.kind else { return Err(unknown()) };
+        let amount = Units::parse(amount, meter.scale)
+            .and_then(|amount| if amount.is_zero() { Err(UnitsError::Zero) } else { Ok(amount) })
+            .map_err(|why| CarveError::Amount { feature: key.clone(), why })?;
+        metered.push(Metered { id: feature.id, key: key.clone(), scale: meter.scale, amount });
+    }
+    Ok(metered)
+}
+
+fn carved(answer: CarveAnswer, lines: &[Metered]) -> Result<AllocationStatement, CarveError> {
+    let line = |id| lines.iter().find(|line| line.id == id);
+    Err(match answer {
+        CarveAnswer::Carved(statement) | CarveAnswer::Replayed(statement) => return Ok(statement),
+        CarveAnswer::UnknownCustomer => CarveError::UnknownCustomer,
+        CarveAnswer::UnknownUser => CarveError::UnknownUser,
+        CarveAnswer::UnknownAgent => CarveError::UnknownAgent,
+        CarveAnswer::UnknownParent => CarveError::UnknownParent,
+        CarveAnswer::Refused(CarveRefusal::Short { feature, free, resets_at, account, leased }) => {
+            match line(feature) {
+                Some(line) => {
+                    CarveError::Short { feature: line.key.clone(), free: free.display(line.scale), resets_at }
+                }
+                None => CarveError::Terms(CarveRefusal::Short { feature, free, resets_at, account, leased }),
+            }
+        }
+        CarveAnswer::Refused(CarveRefusal::NotEntitled { feature }) => match line(feature) {
+            Some(line) => CarveError::NotEntitled(line.key.clone()),
+            None => CarveError::Terms(CarveRefusal::NotEntitled { feature }),
+        },
+        CarveAnswer::Refused(refusal) => CarveError::Terms(refusal),
+        // No key is sent, so none can have been used before.
+        CarveAnswer::KeyReused => Fault { operation: "carve", kind: FaultKind::Conflict, source: None }.into(),
+    })
+}

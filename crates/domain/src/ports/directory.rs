@@ -1,0 +1,109 @@
+//! Lists and sets as people look at them, each read from one committed state.
+
+use crate::account::Account;
+use crate::agent::{Agent, Session};
+use crate::allocation::{Allocation, AllocationState};
+use crate::customer::{Customer, User};
+use crate::decision::Decision;
+use crate::fault::Fault;
+use crate::feature::Feature;
+use crate::id::{AccountId, AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId};
+use crate::page::{Page, Stretch};
+use crate::plan::{Plan, PlanVersion};
+use crate::subscription::Subscription;
+use crate::tenant::Realm;
+use crate::time::Timestamp;
+use async_trait::async_trait;
+
+/// Which allocations: those that fulfil all that is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllocationFilter {
+    /// Of which customer.
+    pub customer: Option<CustomerId>,
+    /// Of which user.
+    pub user: Option<UserId>,
+    /// For which agent.
+    pub agent: Option<AgentId>,
+    /// For which session.
+    pub session: Option<SessionId>,
+    /// Carved from which allocation.
+    pub parent: Option<AllocationId>,
+    /// In which state.
+    pub state: Option<AllocationState>,
+}
+
+/// Which decisions: those that fulfil all that is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DecisionFilter {
+    /// On behalf of which customer.
+    pub customer: Option<CustomerId>,
+    /// On behalf of which user.
+    pub user: Option<UserId>,
+    /// By which agent.
+    pub agent: Option<AgentId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// On which allocation.
+    pub allocation: Option<AllocationId>,
+    /// Only allowed ones, or only denied ones.
+    pub allowed: Option<bool>,
+    /// Taken at or after.
+    pub since: Option<Timestamp>,
+    /// Taken before.
+    pub until: Option<Timestamp>,
+}
+
+/// What there is in a realm. Catalogue, customers and agents come oldest first; what happens (sessions, allocations,
+/// decisions) comes newest first.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// Features.
+    async fn features(&self, realm: Realm, page: Page) -> Result<Stretch<Feature>, Fault>;
+    /// Plans.
+    async fn plans(&self, realm: Realm, page: Page) -> Result<Stretch<Plan>, Fault>;
+    /// Versions of a plan.
+    async fn plan_versions(&self, realm: Realm, plan: PlanId, page: Page) -> Result<Stretch<PlanVersion>, Fault>;
+    /// Customers.
+    async fn customers(&self, realm: Realm, page: Page) -> Result<Stretch<Customer>, Fault>;
+    /// Users of a customer.
+    async fn users(&self, realm: Realm, customer: CustomerId, page: Page) -> Result<Stretch<User>, Fault>;
+    /// Subscriptions of a customer, running and ended.
+    async fn subscriptions(
+        &self,
+        realm: Realm,
+        customer: CustomerId,
+        page: Page,
+    ) -> Result<Stretch<Subscription>, Fault>;
+    /// Agents.
+    async fn agents(&self, realm: Realm, page: Page) -> Result<Stretch<Agent>, Fault>;
+    /// Sessions of an agent.
+    async fn sessions(&self, realm: Realm, agent: AgentId, page: Page) -> Result<Stretch<Session>, Fault>;
+    /// Allocations.
+    async fn allocations(
+        &self,
+        realm: Realm,
+        filter: AllocationFilter,
+        page: Page,
+    ) -> Result<Stretch<Allocation>, Fault>;
+    /// Decisions.
+    async fn decisions(&self, realm: Realm, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Fault>;
+
+    /// Those of these features that the realm has, in any order.
+    async fn features_among(&self, realm: Realm, ids: Vec<FeatureId>) -> Result<Vec<Feature>, Fault>;
+    /// Those of these plans that the realm has, in any order.
+    async fn plans_among(&self, realm: Realm, ids: Vec<PlanId>) -> Result<Vec<Plan>, Fault>;
+    /// Those of these versions that the realm has, in any order.
+    async fn plan_versions_among(&self, realm: Realm, ids: Vec<PlanVersionId>) -> Result<Vec<PlanVersion>, Fault>;
+    /// Those of these customers that the realm has, in any order.
+    async fn customers_among(&self, realm: Realm, ids: Vec<CustomerId>) -> Result<Vec<Customer>, Fault>;
+    /// Those of these users that the realm has, in any order.
+    async fn users_among(&self, realm: Realm, ids: Vec<UserId>) -> Result<Vec<User>, Fault>;
+    /// Those of these agents that the realm has, in any order.
+    async fn agents_among(&self, realm: Realm, ids: Vec<AgentId>) -> Result<Vec<Agent>, Fault>;
+    /// Those of these sessions that the realm has, in any order.
+    async fn sessions_among(&self, realm: Realm, ids: Vec<SessionId>) -> Result<Vec<Session>, Fault>;
+    /// Those of these allocations that the realm has, in any order.
+    async fn allocations_among(&self, realm: Realm, ids: Vec<AllocationId>) -> Result<Vec<Allocation>, Fault>;
+    /// Those of these accounts that the realm has, in any order.
+    async fn accounts_among(&self, realm: Realm, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault>;
+}

@@ -1,0 +1,11 @@
+//! The gates beside the control plane.
+
+use crate::id::AccountId;
+use async_trait::async_trait;
+
+/// What the control plane may ask of the gates it runs with. Gates elsewhere hear of everything by the change feed and recalls.
+#[async_trait]
+pub trait Gates: Send + Sync {
+    /// What is held idle of this account goes back to the ledger now. False where there was nothing, or it could not.
+    async fn give_back(&self, account: AccountId) -> bool;
+}

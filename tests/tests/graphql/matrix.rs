@@ -1,0 +1,203 @@
+//! Isolation: every field of the roots, as the schema lists them, asked with ids of one tenant by another and by the tenant's
+//! other kind of key. A field that this suite does not cover fails it.
+
+use crate::asking::{ask, data};
+use almoner_tests::client::Raw;
+use almoner_tests::program::{almoner, run};
+use almoner_tests::{Call, Carve, Client, Database, Server};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// A field of a root with arguments that name what the first tenant has, and whether a stranger's answer is a list, which must
+/// hold nothing of the first tenant's.
+fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
+    let Ids { card, customer, user, agent, feature, key, session } = ids;
+    let list = |field: &str, inner: &str| vec![format!("{field} {{ edges {{ node {{ {inner} }} }} }}")];
+    let carve = |from: &str| {
+        format!(
+            "carveAllocation(input: {{ {from}, agent: \"{agent}\", session: {{ kind: \"task\", key: \"x\" }}, \
+            lines: [{{ feature: \"image.generate\", amount: \"1\" }}] }}) {{ allocation {{ id }} refusals {{ code }} }}"
+        )
+    };
+    let id_of = |field: &str, id: &str, inner: &str| vec![format!("{field}(id: \"{id}\") {{ {inner} }}")];
+    Some(match field {
+        "node" => {
+            [card, customer, user, agent, feature, session].map(|id| format!("node(id: \"{id}\") {{ id }}")).into()
+        }
+        "features" => list("features", "id"),
+        "plans" => list("plans", "id"),
+        "customers" => list("customers", "id users { edges { node { id } } } allocations { edges { node { id } } }"),
+        "agents" => list("agents", "id sessions { edges { node { id } } }"),
+        "allocations" => [
+            list("allocations", "id"),
+            list(&format!("allocations(filter: {{ customer: \"{customer}\" }})"), "id"),
+            list(&format!("allocations(filter: {{ user: \"{user}\", agent: \"{agent}\" }})"), "id"),
+            list(&format!("allocations(filter: {{ session: \"{session}\", parent: \"{card}\" }})"), "id"),
+            list(&format!("allocations(after: \"{}\")", "0".repeat(32)), "id"),
+        ]
+        .concat(),
+        "decisions" => [
+            list("decisions", "id"),
+            list(&format!("decisions(filter: {{ customer: \"{customer}\" }})"), "id"),
+            list(&format!("decisions(filter: {{ allocation: \"{card}\" }})"), "id"),
+            list(
+                &format!("decisions(filter: {{ user: \"{user}\", agent: \"{agent}\", session: \"{session}\" }})"),
+                "id",
+            ),
+        ]
+        .concat(),
+        // These names the other tenant has as well: it sees its own.
+        "feature" => vec!["feature(key: \"image.generate\") { id }".to_owned()],
+        "plan" => vec!["plan(externalId: \"pro\") { id }".to_owned()],
+        "customer" => id_of("customer", customer, "id"),
+        "agent" => id_of("agent", agent, "id"),
+        "apiKeys" => vec!["apiKeys { id }".to_owned()],
+        "carveAllocation" => [
+            carve(&format!("customer: \"{customer}\"")),
+            carve(&format!("customer: \"{customer}\", user: \"{user}\"")),
+            carve(&format!("customer: \"acme-shop\", user: \"{user}\"")),
+            carve(&format!("parent: \"{card}\"")),
+            carve("customer: \"acme-shop\""),
+        ]
+        .into(),
+        "closeAllocation" | "revokeAllocation" => id_of(field, card, "allocation { id } refusals { code }"),
+        "rotateKey" => id_of(field, key, "issued { secret } refusals { code }"),
+        "revokeKey" => id_of(field, key, "id refusals { code }"),
+        "addUser" => vec![format!(
+            "addUser(input: {{ customer: \"{customer}\", externalId: \"eve\", name: \"Eve\", role: OWNER }}) \
+             {{ user {{ id }} refusals {{ code }} }}"
+        )],
+        "subscribe" => vec![format!(
+            "subscribe(input: {{ customer: \"{customer}\", plan: \"pro\" }}) {{ subscription {{ id }} refusals {{ code }} }}"
+        )],
+        "setAsideShare" => vec![format!(
+            "setAsideShare(input: {{ customer: \"{customer}\", user: \"{user}\", feature: \"image.generate\", amount: \"1\" }}) \
+             {{ user {{ id }} refusals {{ code }} }}"
+        )],
+        // These name nothing that could be another's: what they make is the asker's own.
+        "defineFeature" | "createPlan" | "publishPlan" | "addCustomer" | "registerAgent" | "issueKey" => Vec::new(),
+        _ => return None,
+    })
+}
+
+/// What the first tenant has, by ids that a stranger could have got hold of.
+struct Ids {
+    card: String,
+    customer: String,
+    user: String,
+    agent: String,
+    feature: String,
+    key: String,
+    session: String,
+}
+
+impl Ids {
+    async fn of(server: &Server, staff: &Client) -> Self {
+        let carve = Carve::of_user("acme-shop", "ada", "mine").line("image.generate", 10);
+        let card = server.client().carve(&carve).await.id().to_owned();
+        assert!(server.client().consume(&Call::on(&card).uses("image.generate", 1)).await.allowed());
+        let seen = data(
+            staff,
+            "query($id: ID!) { apiKeys { id } node(id: $id) { ... on Allocation { session { id } } } }",
+            json!({ "id": card }),
+        )
+        .await;
+        let text = |value: &Value| value.as_str().expect("an id").to_owned();
+        let id = |nouns, name| server.shop.id(nouns, name);
+        Self {
+            card,
+            customer: id("customers", "acme-shop"),
+            user: id("users", "ada"),
+            agent: id("agents", "catalogue"),
+            feature: id("features", "image.generate"),
+            key: text(&seen["apiKeys"][0]["id"]),
+            session: text(&seen["node"]["session"]["id"]),
+        }
+    }
+
+    fn all(&self) -> [&str; 7] {
+        [&self.card, &self.customer, &self.user, &self.agent, &self.feature, &self.key, &self.session]
+    }
+}
+
+/// The fields of a root, as the schema lists them.
+fn fields(root: &str) -> BTreeSet<String> {
+    let printed = run(almoner(std::path::Path::new("nowhere"), None).args(["schema", "graphql"]));
+    let body = printed
+        .split(&format!("type {root} {{"))
+        .nth(1)
+        .expect("the root")
+        .split("\n}")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let mut quoted = false;
+    let field = |line: &str| {
+        if line.trim() == "\"\"\"" {
+            quoted = !quoted;
+            return None;
+        }
+        let name: String = line.trim().chars().take_while(char::is_ascii_alphanumeric).collect();
+        let is_field = line.starts_with('\t') && !line.starts_with("\t\t") && !quoted;
+        (is_field && !name.is_empty()).then_some(name)
+    };
+    body.lines().filter_map(field).collect()
+}
+
+pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Database) {
+    let server = Server::start(database).await;
+    let staff = server.client().with_key(&server.shop.operator_key);
+    let stranger = server.client().with_key(&server.other.operator_key);
+    let ids = Ids::of(&server, &staff).await;
+    let before = view(&staff).await;
+    for (root, word) in [("Query", "query"), ("Mutation", "mutation")] {
+        let fields = fields(root);
+        assert!(fields.len() >= 10, "{root} has fields: {fields:?}");
+        for field in fields {
+            let asked = asked(&field, &ids).unwrap_or_else(|| panic!("{root}.{field} is not covered; add it here"));
+            for one in asked {
+                let reply = ask(&stranger, &format!("{word} {{ {one} }}"), json!({})).await;
+                assert_eq!(reply.status, 200, "{one}: {}", reply.text());
+                let said = reply.text();
+                let found = ids.all().into_iter().find(|id| said.contains(*id));
+                assert_eq!(found, None, "{one} tells a stranger: {said}");
+                let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
+                assert!(body.get("errors").is_none(), "{one}: {said}");
+                if word == "mutation" {
+                    let codes = &body["data"][&field]["refusals"];
+                    assert_eq!(codes[0]["code"], "NOT_FOUND", "{one}: {said}");
+                }
+            }
+        }
+    }
+    assert_eq!(view(&staff).await, before, "a stranger changed something");
+    server.end().await;
+}
+
+async fn view(staff: &Client) -> Value {
+    data(
+        staff,
+        "{ apiKeys { id revokedAt } allocations { edges { node { id state } } } customers { edges { node {
+        users { edges { node { id } } } subscriptions { edges { node { id } } } } } } }",
+        json!({}),
+    )
+    .await
+}
+
+pub(crate) async fn only_an_operator_key_opens_it(database: Database) {
+    let server = Server::start(database).await;
+    let staff = server.client().with_key(&server.shop.operator_key);
+    let query = "{ plans { edges { node { id } } } }";
+    assert_eq!(ask(&staff, query, json!({})).await.status, 200);
+    assert_eq!(ask(&server.client(), query, json!({})).await.status, 403, "a gate key");
+    assert_eq!(ask(&staff.with_key("alm_live_operator_x"), query, json!({})).await.status, 401, "nobody's key");
+    assert_eq!(staff.get("/graphql?query=%7Bplans%7Bedges%7Bcursor%7D%7D%7D").await.status, 405, "no queries by GET");
+    let form = Raw {
+        method: reqwest::Method::POST,
+        path: "/graphql".to_owned(),
+        headers: vec![staff.authorization(), ("content-type".to_owned(), "text/plain".to_owned())],
+        body: json!({ "query": query }).to_string().into_bytes(),
+    };
+    assert_eq!(staff.raw(form).await.expect("an answer").status, 415, "what a page elsewhere could send");
+    server.end().await;
+}
