@@ -75,7 +75,8 @@ impl Fixture {
         subscriptions::subscribe(&staff, &app, subscription).await?;
         let new = agents::NewAgent { external_id: id("agent")?, name: name("Agent")? };
         let agent = agents::register(&staff, &app, new).await?.id;
-        let issued = keys::issue(&staff, &app, keys::NewKey { kind: KeyKind::Gate, name: name("load")? }).await?;
+        let issued =
+            keys::issue(&staff, &app, keys::NewKey { kind: KeyKind::Gate, holder: None, name: name("load")? }).await?;
         Ok(Self { store, realm, gate_key: issued.plain.reveal(), feature, customer, agent })
     }
 

@@ -134,6 +134,7 @@ impl Lookup for Lender {
             id: id(1),
             realm: Self::realm(),
             kind: KeyKind::Gate,
+            holder: None,
             name: self.name.clone(),
             hash,
             hint: hint(GATE_KEY),

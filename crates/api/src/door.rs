@@ -11,7 +11,9 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use almoner_app::Desk;
 use almoner_domain::caller::Caller;
-use almoner_domain::key::{KeyHash, KeyKind};
+use almoner_domain::customer::Role;
+use almoner_domain::fault::Fault;
+use almoner_domain::key::{ApiKey, Holder, KeyHash, KeyKind};
 use async_graphql::parser::types::BaseType;
 use async_graphql::{EmptySubscription, Name, Request, Schema, Variables};
 use serde::Deserialize;
@@ -130,15 +132,33 @@ async fn authenticate(request: &HttpRequest, desk: &Desk) -> Result<Caller, Http
         response
     };
     let presented = presented.ok_or_else(unknown)?;
-    let found = desk.lookup.credential(KeyHash::of(presented)).await.map_err(|fault| {
-        tracing::warn!(error = &fault as &dyn std::error::Error, "a key cannot be looked up");
-        problem(503, "The store cannot be reached now. Nothing was changed; try again.")
-    })?;
+    let found = desk.lookup.credential(KeyHash::of(presented)).await.map_err(|fault| away(&fault))?;
     let key = found.ok_or_else(unknown)?;
     match key.kind {
         KeyKind::Operator => Ok(Caller::Operator { realm: key.realm, key: Some(key.id) }),
-        KeyKind::Gate => Err(problem(403, "A gate key opens the gate alone. Present an operator key.")),
+        KeyKind::Customer => member(&key, desk).await?.ok_or_else(unknown),
+        KeyKind::Gate => Err(problem(403, "A gate key opens the gate alone. Present an operator or customer key.")),
     }
+}
+
+/// The member that a customer's key stands for, with the role that they have now; none where they are gone.
+async fn member(key: &ApiKey, desk: &Desk) -> Result<Option<Caller>, HttpResponse> {
+    let Some(holder) = key.holder else { return Ok(None) };
+    let role = match holder.user {
+        None => Role::Admin,
+        Some(user) => {
+            let found = desk.directory.users_among(key.realm, vec![user]).await.map_err(|fault| away(&fault))?;
+            let Some(user) = found.into_iter().find(|user| user.customer == holder.customer) else { return Ok(None) };
+            user.role
+        }
+    };
+    let Holder { customer, user } = holder;
+    Ok(Some(Caller::Member { realm: key.realm, customer, user, role, key: key.id }))
+}
+
+fn away(fault: &Fault) -> HttpResponse {
+    tracing::warn!(error = fault as &dyn std::error::Error, "a key cannot be looked up");
+    problem(503, "The store cannot be reached now. Nothing was changed; try again.")
 }
 
 fn is_json(request: &HttpRequest) -> bool {

@@ -216,6 +216,10 @@ async fn node(asker: &Asker, id: &ID) -> Result<Option<Node>> {
             })*
         };
     }
+    if let Ok(id) = id.parse::<SessionId>() {
+        let found = directory::session(&asker.caller, &asker.desk, id).await.map_err(not_found)?;
+        return Ok(found.map(|session| Node::Session(SessionNode(session))));
+    }
     by_kind! {
         FeatureId => Feature(FeatureNode),
         PlanId => Plan(PlanNode),
@@ -223,7 +227,6 @@ async fn node(asker: &Asker, id: &ID) -> Result<Option<Node>> {
         CustomerId => Customer(CustomerNode),
         UserId => User(UserNode),
         AgentId => Agent(AgentNode),
-        SessionId => Session(SessionNode),
         AllocationId => Allocation(AllocationNode),
     }
     Ok(None)

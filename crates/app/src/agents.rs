@@ -48,7 +48,7 @@ pub async fn register(caller: &Caller, app: &App, new: NewAgent) -> Result<Agent
 
 /// An agent by our id or the provider's.
 pub async fn find(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result<Option<Agent>, FindError> {
-    let realm = authority::operator(caller)?;
+    let (realm, _) = authority::looks(caller)?;
     let mut work = app.store.begin(realm).await?;
     let agents = work.agents();
     Ok(match name {

@@ -1,6 +1,6 @@
 //! Allocations as people make and end them. Agents' servers do so at the gate.
 
-use crate::authority::{self, FindError, Forbidden};
+use crate::authority::{self, FindError, Forbidden, Reach};
 use crate::desk::Desk;
 use almoner_domain::agent::SessionName;
 use almoner_domain::allocation::AllocationState;
@@ -9,7 +9,7 @@ use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Durability;
 use almoner_domain::id::{AgentId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
-use almoner_domain::ports::{CarveAnswer, CarveRequest, Source};
+use almoner_domain::ports::{CarveAnswer, CarveRequest, Source, SubjectName, SubjectStanding};
 use almoner_domain::scope::Scope;
 use almoner_domain::statement::AllocationStatement;
 use almoner_domain::tenant::Realm;
@@ -91,11 +91,12 @@ pub enum CarveError {
 
 /// Carves an allocation: all its lines, or none.
 pub async fn carve(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<AllocationStatement, CarveError> {
-    let realm = authority::operator(caller)?;
+    let (realm, reach) = authority::allocates(caller)?;
+    let source = within(desk, realm, reach, new.source).await?;
     let metered = metered(desk, realm, &new.lines).await?;
     let request = CarveRequest {
         id: desk.app.new_id(),
-        source: new.source,
+        source,
         agent: new.agent,
         session: new.session,
         lines: metered.iter().map(|line| (line.id, line.amount)).collect(),
@@ -134,7 +135,10 @@ async fn end(
     id: AllocationId,
     state: AllocationState,
 ) -> Result<Option<AllocationStatement>, FindError> {
-    let realm = authority::operator(caller)?;
+    let (realm, reach) = authority::allocates(caller)?;
+    if !sees(desk, realm, reach, id).await? {
+        return Ok(None);
+    }
     let ended = desk.ledger.end(realm, id, state).await?;
     if ended.is_some() {
         tracing::info!(%realm, allocation = %id, state = state.as_str(), "allocation ended");
@@ -148,8 +152,37 @@ pub async fn statement(
     desk: &Desk,
     id: AllocationId,
 ) -> Result<Option<AllocationStatement>, FindError> {
-    let realm = authority::operator(caller)?;
-    Ok(desk.lookup.statement(realm, id).await?)
+    let (realm, reach) = authority::looks(caller)?;
+    Ok(desk.lookup.statement(realm, id).await?.filter(|found| reach.has(&found.allocation.principals)))
+}
+
+async fn sees(desk: &Desk, realm: Realm, reach: Reach, id: AllocationId) -> Result<bool, Fault> {
+    let found = desk.directory.allocations_among(realm, vec![id]).await?;
+    Ok(found.first().is_some_and(|allocation| reach.has(&allocation.principals)))
+}
+
+/// What is to be carved from, if the caller may carve from it. A person who names nobody means themselves.
+async fn within(desk: &Desk, realm: Realm, reach: Reach, source: Source) -> Result<Source, CarveError> {
+    let subject = match source {
+        _ if reach == Reach::Tenant => return Ok(source),
+        Source::Allocation(id) if sees(desk, realm, reach, id).await? => return Ok(source),
+        Source::Allocation(_) => return Err(CarveError::UnknownParent),
+        Source::Subject(subject) => subject,
+    };
+    let user = subject.user.or(reach.user().map(Named::Id));
+    let subject = SubjectName { user, ..subject };
+    match desk.lookup.subject(realm, &subject).await? {
+        SubjectStanding::Known(standing) if reach.has(&standing.principals) => Ok(Source::Subject(subject)),
+        SubjectStanding::Known(standing) if reach.has_customer(standing.principals.customer) => {
+            Err(CarveError::UnknownUser)
+        }
+        SubjectStanding::UnknownUser if reach.customer().is_some_and(|own| subject.customer == Named::Id(own)) => {
+            Err(CarveError::UnknownUser)
+        }
+        SubjectStanding::Known(_) | SubjectStanding::UnknownCustomer | SubjectStanding::UnknownUser => {
+            Err(CarveError::UnknownCustomer)
+        }
+    }
 }
 
 /// A line with its feature found and its amount read.

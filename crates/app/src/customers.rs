@@ -49,8 +49,9 @@ pub async fn add(caller: &Caller, app: &App, new: NewCustomer) -> Result<Custome
 
 /// A customer by our id or the provider's.
 pub async fn find(caller: &Caller, app: &App, name: &Named<CustomerId>) -> Result<Option<Customer>, FindError> {
-    let realm = authority::operator(caller)?;
-    Ok(named(app.store.begin(realm).await?.customers(), name).await?)
+    let (realm, reach) = authority::looks(caller)?;
+    let found = named(app.store.begin(realm).await?.customers(), name).await?;
+    Ok(found.filter(|customer| reach.has_customer(customer.id)))
 }
 
 pub(crate) async fn named(customers: &mut dyn Customers, name: &Named<CustomerId>) -> Result<Option<Customer>, Fault> {

@@ -1,8 +1,9 @@
-//! The directory: lists of all that a tenant's staff may see, page by page, and sets of it by id.
+//! The directory: lists of all that a caller may see, page by page, and sets of it by id.
 //!
-//! One module for all nouns, because what there is to decide is the same for each: the caller's realm, and nothing else.
+//! One module for all nouns, because what there is to decide is the same for each: how far the caller sees. What lies beyond is
+//! not there: it is left out of lists and sets, and a list of something beyond is empty.
 
-use crate::authority::{self, FindError};
+use crate::authority::{self, FindError, Reach};
 use crate::desk::Desk;
 use almoner_domain::account::Account;
 use almoner_domain::agent::{Agent, Session};
@@ -19,55 +20,174 @@ use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{AllocationFilter, DecisionFilter};
 use almoner_domain::subscription::Subscription;
 
-/// One use case a line: its name, what else it takes, and what it answers.
-macro_rules! reads {
+/// Use cases that every reach answers alike: what the tenant offers, and the agents that it knows.
+macro_rules! offered {
     ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
         $(#[$doc])*
         pub async fn $name(caller: &Caller, desk: &Desk, $($argument: $type),*) -> Result<$answer, FindError> {
-            let realm = authority::operator(caller)?;
+            let (realm, _) = authority::looks(caller)?;
             Ok(desk.directory.$name(realm, $($argument),*).await?)
         }
     )*};
 }
 
-reads! {
+offered! {
     /// Features, oldest first.
     features(page: Page) -> Stretch<Feature>;
     /// Plans, oldest first.
     plans(page: Page) -> Stretch<Plan>;
     /// Versions of a plan, newest first.
     plan_versions(plan: PlanId, page: Page) -> Stretch<PlanVersion>;
-    /// Customers, oldest first.
-    customers(page: Page) -> Stretch<Customer>;
-    /// Users of a customer, oldest first.
-    users(customer: CustomerId, page: Page) -> Stretch<User>;
-    /// Subscriptions of a customer, newest first.
-    subscriptions(customer: CustomerId, page: Page) -> Stretch<Subscription>;
     /// Agents, oldest first.
     agents(page: Page) -> Stretch<Agent>;
-    /// Sessions of an agent, newest first.
-    sessions(agent: AgentId, page: Page) -> Stretch<Session>;
-    /// Allocations, newest first.
-    allocations(filter: AllocationFilter, page: Page) -> Stretch<Allocation>;
-    /// Decisions, newest first. What gates have not told the ledger yet follows within seconds.
-    decisions(filter: DecisionFilter, page: Page) -> Stretch<Decision>;
-
     /// Features by id, in any order; those that the realm does not have are left out.
     features_among(ids: Vec<FeatureId>) -> Vec<Feature>;
     /// Plans by id.
     plans_among(ids: Vec<PlanId>) -> Vec<Plan>;
     /// Versions of plans by id.
     plan_versions_among(ids: Vec<PlanVersionId>) -> Vec<PlanVersion>;
-    /// Customers by id.
-    customers_among(ids: Vec<CustomerId>) -> Vec<Customer>;
-    /// Users by id.
-    users_among(ids: Vec<UserId>) -> Vec<User>;
     /// Agents by id.
     agents_among(ids: Vec<AgentId>) -> Vec<Agent>;
-    /// Sessions by id.
-    sessions_among(ids: Vec<SessionId>) -> Vec<Session>;
-    /// Allocations by id.
-    allocations_among(ids: Vec<AllocationId>) -> Vec<Allocation>;
-    /// Accounts by id: where units stand by the ledger.
-    accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
+}
+
+/// Customers, oldest first.
+pub async fn customers(caller: &Caller, desk: &Desk, page: Page) -> Result<Stretch<Customer>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let Some(own) = reach.customer() else { return Ok(desk.directory.customers(realm, page).await?) };
+    let entries = desk.directory.customers_among(realm, vec![own]).await?;
+    Ok(Stretch { entries, before: false, after: false })
+}
+
+/// Users of a customer, oldest first.
+pub async fn users(caller: &Caller, desk: &Desk, customer: CustomerId, page: Page) -> Result<Stretch<User>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    if !reach.has_customer(customer) {
+        return Ok(nothing());
+    }
+    let Some(own) = reach.user() else { return Ok(desk.directory.users(realm, customer, page).await?) };
+    let entries = desk.directory.users_among(realm, vec![own]).await?;
+    Ok(Stretch { entries, before: false, after: false })
+}
+
+/// Subscriptions of a customer, newest first.
+pub async fn subscriptions(
+    caller: &Caller,
+    desk: &Desk,
+    customer: CustomerId,
+    page: Page,
+) -> Result<Stretch<Subscription>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    if !reach.has_customer(customer) {
+        return Ok(nothing());
+    }
+    Ok(desk.directory.subscriptions(realm, customer, page).await?)
+}
+
+/// Sessions of an agent, newest first. An agent serves several customers, so only the tenant's staff see them all; others see
+/// the sessions of their own allocations there.
+pub async fn sessions(caller: &Caller, desk: &Desk, agent: AgentId, page: Page) -> Result<Stretch<Session>, FindError> {
+    match authority::looks(caller)? {
+        (realm, Reach::Tenant) => Ok(desk.directory.sessions(realm, agent, page).await?),
+        (_, Reach::Customer(_) | Reach::User(..)) => Ok(nothing()),
+    }
+}
+
+/// Allocations, newest first.
+pub async fn allocations(
+    caller: &Caller,
+    desk: &Desk,
+    mut filter: AllocationFilter,
+    page: Page,
+) -> Result<Stretch<Allocation>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    if !narrow(reach, &mut filter.customer, &mut filter.user) {
+        return Ok(nothing());
+    }
+    Ok(desk.directory.allocations(realm, filter, page).await?)
+}
+
+/// Decisions, newest first. What gates have not told the ledger yet follows within seconds.
+pub async fn decisions(
+    caller: &Caller,
+    desk: &Desk,
+    mut filter: DecisionFilter,
+    page: Page,
+) -> Result<Stretch<Decision>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    if !narrow(reach, &mut filter.customer, &mut filter.user) {
+        return Ok(nothing());
+    }
+    Ok(desk.directory.decisions(realm, filter, page).await?)
+}
+
+/// Customers by id.
+pub async fn customers_among(caller: &Caller, desk: &Desk, ids: Vec<CustomerId>) -> Result<Vec<Customer>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let mut found = desk.directory.customers_among(realm, ids).await?;
+    found.retain(|customer| reach.has_customer(customer.id));
+    Ok(found)
+}
+
+/// Users by id.
+pub async fn users_among(caller: &Caller, desk: &Desk, ids: Vec<UserId>) -> Result<Vec<User>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let mut found = desk.directory.users_among(realm, ids).await?;
+    found.retain(|user| reach.has_user(user.customer, user.id));
+    Ok(found)
+}
+
+/// Allocations by id.
+pub async fn allocations_among(
+    caller: &Caller,
+    desk: &Desk,
+    ids: Vec<AllocationId>,
+) -> Result<Vec<Allocation>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let mut found = desk.directory.allocations_among(realm, ids).await?;
+    found.retain(|allocation| reach.has(&allocation.principals));
+    Ok(found)
+}
+
+/// Sessions by id, to be named beside an allocation that the caller sees. Whoever asks for one by itself goes by
+/// [`session`].
+pub async fn sessions_among(caller: &Caller, desk: &Desk, ids: Vec<SessionId>) -> Result<Vec<Session>, FindError> {
+    let (realm, _) = authority::looks(caller)?;
+    Ok(desk.directory.sessions_among(realm, ids).await?)
+}
+
+/// A session by id; `None` where nothing was carved for it that the caller sees.
+pub async fn session(caller: &Caller, desk: &Desk, id: SessionId) -> Result<Option<Session>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    if reach != Reach::Tenant {
+        let filter = AllocationFilter { session: Some(id), ..AllocationFilter::default() };
+        if allocations(caller, desk, filter, Page::first(1)).await?.entries.is_empty() {
+            return Ok(None);
+        }
+    }
+    Ok(desk.directory.sessions_among(realm, vec![id]).await?.pop())
+}
+
+/// Accounts by id, to be shown beside what the caller sees: where units stand by the ledger.
+pub async fn accounts_among(caller: &Caller, desk: &Desk, ids: Vec<AccountId>) -> Result<Vec<Account>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let mut found = desk.directory.accounts_among(realm, ids).await?;
+    found.retain(|account| reach.has(&account.principals));
+    Ok(found)
+}
+
+fn nothing<T>() -> Stretch<T> {
+    Stretch { entries: Vec::new(), before: false, after: false }
+}
+
+/// Narrows a filter to what the caller sees. False where nothing of it is left.
+fn narrow(reach: Reach, customer: &mut Option<CustomerId>, user: &mut Option<UserId>) -> bool {
+    let (own_customer, own_user) = (reach.customer(), reach.user());
+    let fits = |asked: Option<CustomerId>| own_customer.is_none() || asked.is_none() || asked == own_customer;
+    let fits_user = |asked: Option<UserId>| own_user.is_none() || asked.is_none() || asked == own_user;
+    if !fits(*customer) || !fits_user(*user) {
+        return false;
+    }
+    *customer = own_customer.or(*customer);
+    *user = own_user.or(*user);
+    true
 }

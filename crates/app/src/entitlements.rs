@@ -12,6 +12,7 @@ pub async fn of(
     desk: &Desk,
     subject: &SubjectName,
 ) -> Result<Option<EntitlementStatement>, FindError> {
-    let realm = authority::operator(caller)?;
-    Ok(desk.lookup.entitlements(realm, subject).await?)
+    let (realm, reach) = authority::looks(caller)?;
+    let found = desk.lookup.entitlements(realm, subject).await?;
+    Ok(found.filter(|found| reach.has(&found.principals)))
 }

@@ -49,12 +49,12 @@ pub async fn define(caller: &Caller, app: &App, new: NewFeature) -> Result<Featu
 
 /// A feature by its key.
 pub async fn find(caller: &Caller, app: &App, key: &FeatureKey) -> Result<Option<Feature>, FindError> {
-    let realm = authority::operator(caller)?;
+    let (realm, _) = authority::looks(caller)?;
     Ok(app.store.begin(realm).await?.features().by_key(key).await?)
 }
 
 /// All features, by key.
 pub async fn list(caller: &Caller, app: &App) -> Result<Vec<Feature>, FindError> {
-    let realm = authority::operator(caller)?;
+    let (realm, _) = authority::looks(caller)?;
     Ok(app.store.begin(realm).await?.features().all().await?)
 }

@@ -61,12 +61,13 @@ pub enum SetAsideError {
 
 /// Sets aside a share of a customer's quota for one of its users, from what is free now and anew in each period.
 pub async fn set_aside(caller: &Caller, app: &App, new: NewShare) -> Result<Entitlement, SetAsideError> {
-    let realm = authority::operator(caller)?;
+    let (realm, reach) = authority::manages(caller)?;
     if new.amount.is_zero() {
         return Err(SetAsideError::Zero);
     }
     let mut work = app.store.begin(realm).await?;
-    let customer = customers::named(work.customers(), &new.customer).await?.ok_or(SetAsideError::UnknownCustomer)?;
+    let customer = customers::named(work.customers(), &new.customer).await?;
+    let customer = customer.filter(|found| reach.has_customer(found.id)).ok_or(SetAsideError::UnknownCustomer)?;
     let user = users::named(work.customers(), customer.id, &new.user).await?.ok_or(SetAsideError::UnknownUser)?;
     let no_quota = || SetAsideError::NoQuota(new.feature.clone());
     let feature = work.features().by_key(&new.feature).await?.ok_or_else(no_quota)?;

@@ -43,9 +43,10 @@ pub enum AddUserError {
 
 /// Adds a user to a customer.
 pub async fn add(caller: &Caller, app: &App, new: NewUser) -> Result<User, AddUserError> {
-    let realm = authority::operator(caller)?;
+    let (realm, reach) = authority::manages(caller)?;
     let mut work = app.store.begin(realm).await?;
-    let customer = customers::named(work.customers(), &new.customer).await?.ok_or(AddUserError::UnknownCustomer)?;
+    let customer = customers::named(work.customers(), &new.customer).await?;
+    let customer = customer.filter(|found| reach.has_customer(found.id)).ok_or(AddUserError::UnknownCustomer)?;
     let user =
         User { id: app.new_id(), customer: customer.id, external_id: new.external_id, name: new.name, role: new.role };
     work.customers()

@@ -1,7 +1,7 @@
 //! API keys: how programs of a tool provider prove who they are. A key is shown once and kept as a hash.
 
 use crate::entropy::Entropy;
-use crate::id::KeyId;
+use crate::id::{CustomerId, KeyId, UserId};
 use crate::tenant::{Environment, Realm};
 use crate::text::Name;
 use crate::time::Timestamp;
@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 pub enum KeyKind {
     /// The tenant's own staff and programs: catalogue, customers, keys.
     Operator,
+    /// A customer's own people and programs: what is theirs.
+    Customer,
     /// Tool providers' servers in front of their agents' calls.
     Gate,
 }
@@ -21,14 +23,24 @@ impl KeyKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Operator => "operator",
+            Self::Customer => "customer",
             Self::Gate => "gate",
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Operator, Self::Gate].into_iter().find(|k| k.as_str() == text)
+        [Self::Operator, Self::Customer, Self::Gate].into_iter().find(|k| k.as_str() == text)
     }
+}
+
+/// Whose a customer's key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The customer.
+    pub customer: CustomerId,
+    /// The user it speaks for, with whatever role they have; none for a program that manages the customer's affairs.
+    pub user: Option<UserId>,
 }
 
 /// SHA-256 of a whole key. A key has 160 random bits, so a plain hash cannot be searched.
@@ -51,6 +63,8 @@ pub struct ApiKey {
     pub realm: Realm,
     /// For what.
     pub kind: KeyKind,
+    /// A customer's key, and only one: whose.
+    pub holder: Option<Holder>,
     /// What people call it.
     pub name: Name,
     /// What a presented key must hash to.

@@ -80,6 +80,10 @@ impl Gate {
         let uses = granted_uses(request, handle, draws, &purses, uptime);
         let decision = Arc::new(self.decision(now, request, Some(handle), Verdict::Allow, uses, hold));
         let parts = parts(draws, &purses, hold.is_some());
+        let number = self.scribe.next_number();
+        for (draw, state) in draws.iter().zip(&mut purses) {
+            self.courier.note_change(&handle.lines[draw.line].purse, state, uptime, number);
+        }
         let ticket = match self.scribe.decide(request.by.realm, &decision, &parts) {
             Ok(ticket) => ticket,
             Err(why) => return Debit::Failed(why.to_string()),
@@ -92,7 +96,6 @@ impl Gate {
         for (draw, state) in draws.iter().zip(&mut purses) {
             let hold_id = hold.map(|(id, _)| id);
             give_out(state, draw.amount, hold_id);
-            self.courier.note_change(&handle.lines[draw.line].purse, state, uptime);
             wait |= match handle.lines[draw.line].durability {
                 Durability::Durable => true,
                 Durability::Fast => !self.covered(state),

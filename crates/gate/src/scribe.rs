@@ -8,6 +8,7 @@ use crate::record::{Part, Record, decided};
 use almoner_domain::decision::Decision;
 use almoner_domain::tenant::Realm;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
@@ -18,6 +19,8 @@ pub(crate) struct Pending {
     pub(crate) position: Position,
     pub(crate) realm: Realm,
     pub(crate) decision: Arc<Decision>,
+    /// Which one it is in this life: 0, 1, 2, ... in the order of the journal.
+    pub(crate) number: u64,
 }
 
 /// Why a record was not written. Nothing was.
@@ -39,11 +42,13 @@ pub(crate) struct Scribe {
     journal: Journal,
     backlog: Mutex<VecDeque<Pending>>,
     backlog_max: usize,
+    /// Decisions numbered so far.
+    numbered: AtomicU64,
 }
 
 impl Scribe {
     pub(crate) fn new(journal: Journal, backlog_max: usize) -> Self {
-        Self { journal, backlog: Mutex::new(VecDeque::new()), backlog_max }
+        Self { journal, backlog: Mutex::new(VecDeque::new()), backlog_max, numbered: AtomicU64::new(0) }
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -58,8 +63,15 @@ impl Scribe {
             return Err(NotWritten::Backlog);
         }
         let ticket = self.journal.append(&bytes)?;
-        backlog.push_back(Pending { position: ticket.position(), realm, decision: decision.clone() });
+        let number = self.numbered.fetch_add(1, Ordering::SeqCst);
+        backlog.push_back(Pending { position: ticket.position(), realm, decision: decision.clone(), number });
         Ok(ticket)
+    }
+
+    /// The number that the next decision will have, or one that it would have had: whatever is decided from now on has no
+    /// lower one.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbered.load(Ordering::SeqCst)
     }
 
     /// Appends a record that the ledger is not told of.

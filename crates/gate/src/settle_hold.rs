@@ -134,20 +134,23 @@ impl Gate {
                 Some(Part { lease, used: *spent, held: Units::ZERO, unheld: part.1 })
             })
             .collect();
+        let number = self.scribe.next_number();
+        for ((line, _), state) in hold.parts.iter().zip(&mut purses) {
+            self.courier.note_change(&hold.handle.lines[*line].purse, state, now, number);
+        }
         let Ok(ticket) = self.scribe.decide(hold.handle.realm, &decision, &parts) else { return Settled::Failed };
         // From here on nothing can fail: the record is in the journal's buffer, and the tallies follow it.
         if let Some(claim) = claim {
             claim.give(decision.clone(), ticket.position());
         }
         hold.fate().settled = Some((decision.clone(), ticket.position()));
-        for (((line, held), spent), state) in hold.parts.iter().zip(&spent).zip(&mut purses) {
+        for (((_, held), spent), state) in hold.parts.iter().zip(&spent).zip(&mut purses) {
             state.holds.remove(&hold.id);
             if let Some(tally) = &mut state.tally {
                 let within = (*spent).min(*held);
                 tally.spend_held(*held, within);
                 tally.take(spent.saturating_sub(within));
             }
-            self.courier.note_change(&hold.handle.lines[*line].purse, state, now);
         }
         Settled::Now(decision, ticket)
     }

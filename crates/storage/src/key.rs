@@ -7,7 +7,7 @@ use crate::tx::Everywhere;
 use crate::work::SqlWork;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{Id, KeyId};
-use almoner_domain::key::{ApiKey, KeyHash, KeyKind};
+use almoner_domain::key::{ApiKey, Holder, KeyHash, KeyKind};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::Keys;
 use almoner_domain::tenant::{Environment, Realm};
@@ -21,6 +21,8 @@ realm_table! {
     "api_keys" {
         key { id: Uuid, }
         kind: String,
+        customer_id: Option<Uuid>,
+        user_id: Option<Uuid>,
         name: String,
         hash: Vec<u8>,
         hint: String,
@@ -35,6 +37,8 @@ fn row(key: &ApiKey) -> Model {
         environment: NO_ENVIRONMENT,
         id: key.id.uuid(),
         kind: key.kind.as_str().to_owned(),
+        customer_id: key.holder.map(|holder| holder.customer.uuid()),
+        user_id: key.holder.and_then(|holder| holder.user).map(Id::uuid),
         name: key.name.as_str().to_owned(),
         hash: key.hash.0.to_vec(),
         hint: key.hint.clone(),
@@ -50,6 +54,9 @@ fn read(row: Model) -> Result<ApiKey, Trouble> {
         id: Id::from_uuid(row.id),
         realm: realm_of(row.tenant, &row.environment)?,
         kind: word("key", &row.kind, KeyKind::parse)?,
+        holder: row
+            .customer_id
+            .map(|customer| Holder { customer: Id::from_uuid(customer), user: row.user_id.map(Id::from_uuid) }),
         name: parsed("key", Name::parse(&row.name))?,
         hash: KeyHash(hash),
         hint: row.hint,

@@ -265,6 +265,7 @@ impl Maker<'_> {
             id: self.id::<KeyId>(),
             realm,
             kind,
+            holder: None,
             name: name(kind.as_str()),
             hash: KeyHash::of(&shown),
             hint: key::hint(&shown),

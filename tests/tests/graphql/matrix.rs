@@ -144,34 +144,88 @@ fn fields(root: &str) -> BTreeSet<String> {
     body.lines().filter_map(field).collect()
 }
 
+/// Somebody who may ask, and which of the ids are beyond what they see.
+struct Stranger<'i> {
+    who: &'static str,
+    client: Client,
+    hidden: Vec<&'i str>,
+}
+
+/// A customer's key, issued by staff.
+async fn customer_key(staff: &Client, holder: &str) -> Client {
+    let query = format!(
+        "mutation {{ issueKey(input: {{ kind: CUSTOMER, name: \"test\", {holder} }}) {{ issued {{ secret }} refusals {{ message }} }} }}"
+    );
+    let payload = data(staff, &query, json!({})).await;
+    let secret = payload["issueKey"]["issued"]["secret"].as_str().unwrap_or_else(|| panic!("{payload}")).to_owned();
+    staff.with_key(&secret)
+}
+
 pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Database) {
     let server = Server::start(database).await;
     let staff = server.client().with_key(&server.shop.operator_key);
-    let stranger = server.client().with_key(&server.other.operator_key);
     let ids = Ids::of(&server, &staff).await;
+    let Ids { card, customer, user, key, session, .. } = &ids;
+    let strangers = [
+        Stranger {
+            who: "another tenant's operator",
+            client: server.client().with_key(&server.other.operator_key),
+            hidden: ids.all().to_vec(),
+        },
+        Stranger {
+            who: "another customer's program",
+            client: customer_key(&staff, "customer: \"bolt-store\"").await,
+            hidden: vec![card, customer, user, key, session],
+        },
+        Stranger {
+            who: "another customer's user",
+            client: customer_key(&staff, "customer: \"bolt-store\", user: \"cy\"").await,
+            hidden: vec![card, customer, user, key, session],
+        },
+        Stranger {
+            who: "a member of the same customer",
+            client: customer_key(&staff, "customer: \"acme-shop\", user: \"ben\"").await,
+            hidden: vec![card, user, key, session],
+        },
+    ];
     let before = view(&staff).await;
     for (root, word) in [("Query", "query"), ("Mutation", "mutation")] {
         let fields = fields(root);
         assert!(fields.len() >= 10, "{root} has fields: {fields:?}");
         for field in fields {
             let asked = asked(&field, &ids).unwrap_or_else(|| panic!("{root}.{field} is not covered; add it here"));
-            for one in asked {
-                let reply = ask(&stranger, &format!("{word} {{ {one} }}"), json!({})).await;
-                assert_eq!(reply.status, 200, "{one}: {}", reply.text());
-                let said = reply.text();
-                let found = ids.all().into_iter().find(|id| said.contains(*id));
-                assert_eq!(found, None, "{one} tells a stranger: {said}");
-                let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
-                assert!(body.get("errors").is_none(), "{one}: {said}");
-                if word == "mutation" {
-                    let codes = &body["data"][&field]["refusals"];
-                    assert_eq!(codes[0]["code"], "NOT_FOUND", "{one}: {said}");
+            for stranger in &strangers {
+                for one in &asked {
+                    stranger.finds_nothing(word, &field, one).await;
                 }
             }
         }
     }
     assert_eq!(view(&staff).await, before, "a stranger changed something");
     server.end().await;
+}
+
+impl Stranger<'_> {
+    async fn finds_nothing(&self, word: &str, field: &str, one: &str) {
+        let names_hidden = self.hidden.iter().any(|id| one.contains(id));
+        if word == "mutation" && !names_hidden {
+            // It names what this one may use.
+            return;
+        }
+        let who = self.who;
+        let reply = ask(&self.client, &format!("{word} {{ {one} }}"), json!({})).await;
+        assert_eq!(reply.status, 200, "{one}: {}", reply.text());
+        let said = reply.text();
+        let found = self.hidden.iter().find(|id| said.contains(**id));
+        assert_eq!(found, None, "{one} tells {who}: {said}");
+        let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
+        let code = &body["errors"][0]["extensions"]["code"];
+        let refused = &body["data"][field]["refusals"][0]["code"];
+        match word {
+            "mutation" => assert!(refused == "NOT_FOUND" || code == "FORBIDDEN", "{one} by {who}: {said}"),
+            _ => assert!(code.is_null() || code == "FORBIDDEN", "{one} by {who}: {said}"),
+        }
+    }
 }
 
 async fn view(staff: &Client) -> Value {
@@ -184,7 +238,7 @@ async fn view(staff: &Client) -> Value {
     .await
 }
 
-pub(crate) async fn only_an_operator_key_opens_it(database: Database) {
+pub(crate) async fn no_other_key_opens_it(database: Database) {
     let server = Server::start(database).await;
     let staff = server.client().with_key(&server.shop.operator_key);
     let query = "{ plans { edges { node { id } } } }";
@@ -199,5 +253,80 @@ pub(crate) async fn only_an_operator_key_opens_it(database: Database) {
         body: json!({ "query": query }).to_string().into_bytes(),
     };
     assert_eq!(staff.raw(form).await.expect("an answer").status, 415, "what a page elsewhere could send");
+    server.end().await;
+}
+
+/// What each role may do for its customer, and that a role that changes is changed at the next request.
+pub(crate) async fn each_role_does_what_it_may(database: Database) {
+    let server = Server::start(database).await;
+    let staff = server.client().with_key(&server.shop.operator_key);
+    for (id, role) in [("vera", "VIEWER"), ("max", "MEMBER"), ("olga", "OWNER")] {
+        let query = format!(
+            "mutation {{ addUser(input: {{ customer: \"acme-shop\", externalId: \"{id}\", name: \"{id}\", role: {role} }}) {{ refusals {{ message }} }} }}"
+        );
+        assert_eq!(data(&staff, &query, json!({})).await["addUser"]["refusals"], json!([]));
+    }
+    let of = async |user: &str| customer_key(&staff, &format!("customer: \"acme-shop\", user: \"{user}\"")).await;
+    let (viewer, member, owner) = (of("vera").await, of("max").await, of("olga").await);
+    let program = customer_key(&staff, "customer: \"acme-shop\"").await;
+    let code = async |client: &Client, mutation: &str| {
+        let body: Value =
+            serde_json::from_slice(&ask(client, &format!("mutation {{ {mutation} }}"), json!({})).await.body)
+                .expect("JSON");
+        let field = mutation.split('(').next().unwrap_or_default();
+        let first = body["data"][field]["refusals"][0]["code"].as_str().map(str::to_owned);
+        first
+            .or(body["errors"][0]["extensions"]["code"].as_str().map(str::to_owned))
+            .unwrap_or_else(|| "done".to_owned())
+    };
+    let carve = |user: &str, task: &str| {
+        format!(
+            "carveAllocation(input: {{ customer: \"acme-shop\"{user}, agent: \"catalogue\", session: {{ kind: \"task\", key: \"{task}\" }}, \
+            lines: [{{ feature: \"image.generate\", amount: \"1\" }}] }}) {{ allocation {{ user {{ externalId }} }} refusals {{ code }} }}"
+        )
+    };
+    let own_user = ", user: \"max\"";
+    assert_eq!(code(&viewer, &carve("", "v")).await, "FORBIDDEN", "a viewer looks");
+    assert_eq!(code(&member, &carve(own_user, "m1")).await, "done");
+    assert_eq!(code(&member, &carve("", "m2")).await, "done", "who names nobody means themselves");
+    assert_eq!(code(&member, &carve(", user: \"ada\"", "m3")).await, "NOT_FOUND", "not on behalf of others");
+    assert_eq!(code(&owner, &carve(", user: \"ada\"", "o1")).await, "done");
+    assert_eq!(code(&program, &carve("", "p1")).await, "done");
+    for client in [&viewer, &member, &owner, &program] {
+        let feature = "defineFeature(input: { key: \"a.b\", name: \"x\", kind: BOOLEAN }) { refusals { code } }";
+        assert_eq!(code(client, feature).await, "FORBIDDEN", "the catalogue is the tenant's");
+        let gate = "issueKey(input: { kind: GATE, name: \"x\" }) { refusals { code } }";
+        assert_eq!(code(client, gate).await, "FORBIDDEN", "so are gates");
+    }
+    let user = |id: &str| {
+        format!(
+            "addUser(input: {{ customer: \"acme-shop\", externalId: \"{id}\", name: \"x\", role: MEMBER }}) {{ refusals {{ code }} }}"
+        )
+    };
+    assert_eq!(code(&viewer, &user("n1")).await, "FORBIDDEN");
+    assert_eq!(code(&member, &user("n2")).await, "FORBIDDEN");
+    assert_eq!(code(&owner, &user("n3")).await, "done");
+
+    let seen = async |client: &Client| {
+        let list = data(
+            client,
+            "{ customers { edges { node { externalId users { edges { node { externalId } } } } } }
+            allocations(first: 100) { edges { node { user { externalId } session { key } } } } }",
+            json!({}),
+        )
+        .await;
+        let customers = list["customers"]["edges"].as_array().map_or(0, Vec::len);
+        let users = list["customers"]["edges"][0]["node"]["users"]["edges"].as_array().map_or(0, Vec::len);
+        let tasks: BTreeSet<String> = list["allocations"]["edges"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|edge| edge["node"]["session"]["key"].as_str().map(str::to_owned))
+            .collect();
+        (customers, users > 1, tasks.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(seen(&member).await, (1, false, "m1 m2".to_owned()));
+    assert_eq!(seen(&viewer).await, (1, true, "m1 m2 o1 p1".to_owned()));
+    assert_eq!(seen(&owner).await, (1, true, "m1 m2 o1 p1".to_owned()));
     server.end().await;
 }

@@ -3,8 +3,8 @@
 use crate::asker::asker;
 use crate::object::{KeyKindName, KeyObject};
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
-use almoner_app::keys::{self, IssueKeyError, Issued, NewKey, RevokeKeyError, RotateKeyError};
-use almoner_domain::text::Name;
+use almoner_app::keys::{self, IssueKeyError, Issued, NewHolder, NewKey, RevokeKeyError, RotateKeyError};
+use almoner_domain::text::{Name, Named};
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
 /// A key to be.
@@ -12,6 +12,11 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 pub(crate) struct IssueKeyInput {
     /// What it is for.
     kind: KeyKindName,
+    /// A customer key, and only one: the customer, by our id or the provider's.
+    customer: Option<String>,
+    /// A customer key: the user it speaks for, by our id or the provider's, with whatever role they have. Without one it is a
+    /// program's that manages the customer's affairs.
+    user: Option<String>,
     /// What people will call it.
     name: String,
 }
@@ -74,12 +79,21 @@ async fn issue(context: &Context<'_>, input: IssueKeyInput) -> Result<IssuedKey,
     let asker = asker(context)?;
     let mut checks = Checks::default();
     let name = checks.keep(&["name"], Name::parse(&input.name));
+    let customer = input.customer.as_deref().map(|name| checks.keep(&["customer"], Named::parse(name)));
+    let user = input.user.as_deref().map(|name| checks.keep(&["user"], Named::parse(name)));
+    if user.is_some() && customer.is_none() {
+        checks.add(&["user"], "goes with customer");
+    }
     checks.done()?;
-    let new = NewKey { kind: input.kind.into(), name: kept(name)? };
+    let holder = customer.flatten().map(|customer| NewHolder { customer, user: user.flatten() });
+    let new = NewKey { kind: input.kind.into(), holder, name: kept(name)? };
     keys::issue(&asker.caller, &asker.desk.app, new).await.map(shown).map_err(|error| match error {
         IssueKeyError::Forbidden(why) => why.into(),
         IssueKeyError::Fault(fault) => fault.into(),
         IssueKeyError::TooMany => Stop::at(RefusalCode::Limit, &[], error),
+        IssueKeyError::Holder => Stop::at(RefusalCode::Invalid, &["customer"], error),
+        IssueKeyError::UnknownCustomer => Stop::at(RefusalCode::NotFound, &["customer"], error),
+        IssueKeyError::UnknownUser => Stop::at(RefusalCode::NotFound, &["user"], error),
     })
 }
 

@@ -10,6 +10,8 @@ use async_graphql::{Enum, ID, Object};
 pub(crate) enum KeyKindName {
     /// The tenant's own staff and programs: this API.
     Operator,
+    /// A customer's own people and programs: what is theirs, over this API.
+    Customer,
     /// Tool providers' servers in front of their agents' calls: the gate.
     Gate,
 }
@@ -18,6 +20,7 @@ impl From<KeyKind> for KeyKindName {
     fn from(kind: KeyKind) -> Self {
         match kind {
             KeyKind::Operator => Self::Operator,
+            KeyKind::Customer => Self::Customer,
             KeyKind::Gate => Self::Gate,
         }
     }
@@ -27,6 +30,7 @@ impl From<KeyKindName> for KeyKind {
     fn from(name: KeyKindName) -> Self {
         match name {
             KeyKindName::Operator => Self::Operator,
+            KeyKindName::Customer => Self::Customer,
             KeyKindName::Gate => Self::Gate,
         }
     }

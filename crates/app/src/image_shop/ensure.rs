@@ -103,5 +103,5 @@ pub(super) async fn agent(staff: &Caller, app: &App, words: Words) -> Result<Age
 /// Always a fresh one: the plain text of an earlier one is gone.
 pub(super) async fn key(staff: &Caller, app: &App, kind: KeyKind) -> Result<PlainKey, SeedError> {
     let name = Name::parse("seed").map_err(at("keys"))?;
-    Ok(keys::issue(staff, app, NewKey { kind, name }).await.map_err(at("keys"))?.plain)
+    Ok(keys::issue(staff, app, NewKey { kind, holder: None, name }).await.map_err(at("keys"))?.plain)
 }

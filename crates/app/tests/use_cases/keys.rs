@@ -5,7 +5,7 @@ use almoner_app::keys::{self, IssueKeyError, NewKey, RevokeKeyError, RotateKeyEr
 use almoner_domain::key::{KeyHash, KeyKind};
 
 fn new() -> NewKey {
-    NewKey { kind: KeyKind::Gate, name: name("shop") }
+    NewKey { kind: KeyKind::Gate, holder: None, name: name("shop") }
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ mod round;
 use crate::purse::{Purse, PurseState};
 use almoner_domain::time::Uptime;
 use almoner_domain::units::Units;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use round::Rounds;
@@ -45,15 +46,15 @@ pub(crate) struct Errand {
 /// Where errands are left.
 pub(crate) struct Courier {
     errands: mpsc::UnboundedSender<Errand>,
-    /// Purses with use that the ledger has not heard of, oldest first.
-    changed: Mutex<Vec<Arc<Purse>>>,
+    /// Purses with use that the ledger has not heard of, each with a number that none of the decisions on it since is below.
+    changed: Mutex<VecDeque<(u64, Arc<Purse>)>>,
 }
 
 impl Courier {
     /// A courier, and what its rounds take errands from. The queue is bounded by the calls that wait, which are bounded.
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Errand>) {
         let (errands, receiver) = mpsc::unbounded_channel();
-        (Self { errands, changed: Mutex::new(Vec::new()) }, receiver)
+        (Self { errands, changed: Mutex::new(VecDeque::new()) }, receiver)
     }
 
     /// Leaves an errand. The receiver fails when the gate stops before it is run.
@@ -78,17 +79,27 @@ impl Courier {
         Ok(())
     }
 
-    /// Notes that a purse was used, so that the ledger hears of it in a coming round.
-    pub(crate) fn note_change(&self, purse: &Arc<Purse>, state: &mut PurseState, now: Uptime) {
+    /// Notes that a purse is used, so that the ledger hears of it in a coming round. Said under its lock and before the decision
+    /// is recorded, with the number that the decision will have at least: so whoever has seen the decision sees the note.
+    pub(crate) fn note_change(&self, purse: &Arc<Purse>, state: &mut PurseState, now: Uptime, number: u64) {
         if state.dirty_since.is_none() {
             state.dirty_since = Some(now);
-            self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(purse.clone());
+            self.changed().push_back((number, purse.clone()));
         }
     }
 
     fn take_changed(&self, max: usize) -> Vec<Arc<Purse>> {
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.changed();
         let count = changed.len().min(max);
-        changed.drain(..count).collect()
+        changed.drain(..count).map(|(_, purse)| purse).collect()
+    }
+
+    /// All decisions below this number are on purses that the ledger has heard of since.
+    fn told_below(&self) -> u64 {
+        self.changed().iter().map(|(number, _)| *number).min().unwrap_or(u64::MAX)
+    }
+
+    fn changed(&self) -> MutexGuard<'_, VecDeque<(u64, Arc<Purse>)>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

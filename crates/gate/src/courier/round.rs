@@ -95,6 +95,8 @@ struct Sent {
     tells: Vec<oneshot::Sender<Word>>,
     /// Was it made in an earlier round, and does it say less than is so now?
     stale: bool,
+    /// Decisions on the purse that it does not cover have at least this number.
+    number: u64,
 }
 
 /// What goes to the ledger in one transaction.
@@ -164,6 +166,8 @@ impl Rounds {
             }
             self.start_settling(&purse, Vec::new());
         }
+        // All of them are on their way back.
+        drop(self.courier.take_changed(usize::MAX));
         // Twice as many rounds as there is to tell: a fault ends the attempt, and recovery tells the rest.
         for _ in 0..(self.scribe.waiting().0 / self.config.flush_decisions_max + 2) * 2 {
             self.flush_pause = std::time::Duration::ZERO;
@@ -185,14 +189,17 @@ impl Rounds {
             // Decisions first and then what is used: what the ledger has of decisions never exceeds what it has of use.
             self.in_hand.extend(self.scribe.take(self.decisions_max - self.in_hand.len()));
         }
+        let begun = self.scribe.next_number();
         let mut loads: BTreeMap<Realm, Load> = BTreeMap::new();
         self.load_errands(errands, &mut loads);
         if flush {
             self.last_flush = Instant::now();
-            self.load_decisions(&mut loads);
-            self.load_changed(&mut loads);
+            self.load_changed(&mut loads, begun);
         }
         self.load_settling(&mut loads);
+        if flush {
+            self.load_decisions(&mut loads);
+        }
         let heard = self.send_all(loads).await;
         if flush {
             let took = self.last_flush.elapsed();
@@ -265,9 +272,10 @@ impl Rounds {
         };
         let (used, held) = (tally.used(), tally.held());
         let report = tally.report(wish, now);
+        let number = self.scribe.next_number();
         drop(state);
         let stale = (report.used, report.held) != (used, held);
-        let sent = Sent { report, purse, settling: false, waiting: ask.waiting, tells: ask.tells, stale };
+        let sent = Sent { report, purse, settling: false, waiting: ask.waiting, tells: ask.tells, stale, number };
         loads.entry(sent.purse.realm).or_default().sent.push(sent);
     }
 
@@ -281,13 +289,19 @@ impl Rounds {
         Ok(())
     }
 
+    /// Only decisions on purses of which the ledger hears in this round, or has heard since. An older report, told again, does
+    /// not say what has been decided since it was made: then all decisions wait for the next round.
     fn load_decisions(&mut self, loads: &mut BTreeMap<Realm, Load>) {
-        for pending in self.in_hand.drain(..) {
+        let stale = loads.values().flat_map(|load| &load.sent).any(|sent| sent.stale);
+        let below = if stale { 0 } else { self.courier.told_below() };
+        let count = self.in_hand.iter().take_while(|pending| pending.number < below).count();
+        for pending in self.in_hand.drain(..count) {
             loads.entry(pending.realm).or_default().decisions.push(pending);
         }
     }
 
-    fn load_changed(&mut self, loads: &mut BTreeMap<Realm, Load>) {
+    /// `begun`: the number of the next decision when the round began.
+    fn load_changed(&mut self, loads: &mut BTreeMap<Realm, Load>, begun: u64) {
         let now = self.clock.uptime();
         for purse in self.courier.take_changed(REPORTS_MAX) {
             let Some(mut state) = purse.open() else { continue };
@@ -295,28 +309,27 @@ impl Rounds {
             if tally.is_reporting() && loads.get(&purse.realm).is_some_and(|load| load.reports(tally.id())) {
                 // Reported in this round already, at a state that may be older: it is told of in the next.
                 state.dirty_since = None;
-                self.courier.note_change(&purse, &mut state, now);
+                self.courier.note_change(&purse, &mut state, now, begun);
                 continue;
             }
+            let (used, held) = (tally.used(), tally.held());
             let report = tally.report(Wish::Keep, now);
+            let number = self.scribe.next_number();
             drop(state);
-            let purse_again = purse.clone();
-            let sent = Sent {
-                report,
-                purse: purse_again,
-                settling: false,
-                waiting: Vec::new(),
-                tells: Vec::new(),
-                stale: false,
-            };
-            loads.entry(purse.realm).or_default().sent.push(sent);
+            let stale = (report.used, report.held) != (used, held);
+            let realm = purse.realm;
+            let (waiting, tells) = (Vec::new(), Vec::new());
+            let sent = Sent { report, purse, settling: false, waiting, tells, stale, number };
+            loads.entry(realm).or_default().sent.push(sent);
         }
     }
 
     fn load_settling(&mut self, loads: &mut BTreeMap<Realm, Load>) {
         let now = self.clock.uptime();
         for settling in self.settling.values_mut() {
+            let (used, held) = (settling.tally.used(), settling.tally.held());
             let report = settling.tally.report(Wish::Settle { holds: settling.holds.clone() }, now);
+            let stale = (report.used, report.held) != (used, held);
             let load = loads.entry(settling.purse.realm).or_default();
             load.holds.extend(settling.facts.iter().cloned());
             load.sent.push(Sent {
@@ -325,7 +338,9 @@ impl Rounds {
                 settling: true,
                 waiting: std::mem::take(&mut settling.waiting),
                 tells: Vec::new(),
-                stale: false,
+                stale,
+                // Nothing is decided on it any more.
+                number: u64::MAX,
             });
         }
     }
@@ -345,7 +360,9 @@ impl Rounds {
                 Err(why) => self.not_heard(load, why),
             };
         }
-        if let (Some(last), true) = (last, self.in_hand.is_empty()) {
+        if let Some(last) = last
+            && self.in_hand.first().is_none_or(|pending| pending.position > last)
+        {
             self.note_stored(last);
         }
         heard
@@ -415,6 +432,7 @@ impl Rounds {
                 tracing::error!(lease = %sent.report.lease, ?reply, "the ledger and this gate disagree about a lease; it is given up and stays charged");
                 self.metrics.lease_lost();
                 state.tally = None;
+                state.dirty_since = None;
                 state.holds.clear();
                 drop(state);
                 if heard == Heard::Fenced {
@@ -431,7 +449,7 @@ impl Rounds {
         let same = |tally: &Tally| (tally.used(), tally.held()) == (sent.report.used, sent.report.held);
         let was_dirty = state.dirty_since.take().is_some();
         if was_dirty && !state.tally.as_ref().is_some_and(same) {
-            self.courier.note_change(&sent.purse, state, now);
+            self.courier.note_change(&sent.purse, state, now, sent.number);
         }
     }
 
@@ -501,7 +519,7 @@ impl Rounds {
             } else if let Some(mut state) = sent.purse.open() {
                 // Told again, word for word, in a coming round.
                 state.dirty_since = None;
-                self.courier.note_change(&sent.purse, &mut state, now);
+                self.courier.note_change(&sent.purse, &mut state, now, sent.number);
             }
             sent.waiting.append(&mut sent.tells);
             tell(&mut sent.waiting, &Err(why.to_owned()));

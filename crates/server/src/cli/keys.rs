@@ -71,7 +71,11 @@ struct Output {
 }
 
 fn kind(text: &str) -> Result<KeyKind, String> {
-    KeyKind::parse(text).ok_or_else(|| "expected gate or operator".to_owned())
+    match KeyKind::parse(text) {
+        Some(KeyKind::Customer) => Err("customer keys are issued by the API (issueKey), to somebody".to_owned()),
+        Some(kind) => Ok(kind),
+        None => Err("expected gate or operator".to_owned()),
+    }
 }
 
 pub(super) fn run(common: &Common, args: KeysArgs) -> Done {
@@ -82,7 +86,7 @@ pub(super) fn run(common: &Common, args: KeysArgs) -> Done {
             Act::Issue { tenant, kind, name, output } => {
                 let name = Name::parse(&name).context("--name")?;
                 let caller = tenant.caller(&app).await?;
-                show(keys::issue(&caller, &app, NewKey { kind, name }).await?, None, output);
+                show(keys::issue(&caller, &app, NewKey { kind, holder: None, name }).await?, None, output);
             }
             Act::List { tenant, output } => list(&tenant.caller(&app).await?, &app, output).await?,
             Act::Revoke { tenant, id } => {

@@ -119,6 +119,7 @@ async fn a_revoked_key_opens_nothing_and_is_told() {
             id: shop.new_id(),
             realm: shop.realm,
             kind: KeyKind::Gate,
+            holder: None,
             name: name("Web shop"),
             hash: KeyHash::of(&secret),
             hint: hint(&secret),

@@ -69,7 +69,7 @@ impl Minted {
         let found = tenants::act_for(&Caller::Installation, &app, &tenant, Environment::Live).await?;
         let caller =
             found.with_context(|| format!("there is no {tenant} here: run `almoner seed image-shop` first"))?;
-        let new = NewKey { kind: KeyKind::Gate, name: Name::parse("demo")? };
+        let new = NewKey { kind: KeyKind::Gate, holder: None, name: Name::parse("demo")? };
         let issued = keys::issue(&caller, &app, new).await?;
         Ok(Self { app, caller, id: issued.key.id, plain: issued.plain.reveal() })
     }
