@@ -22,6 +22,7 @@ on_each_database! {
     a_card_past_its_window_denies_at_once_and_what_is_left_returns;
     a_card_for_later_opens_at_its_hour;
     a_part_of_a_card_only_narrows_and_ends_with_it;
+    parts_die_with_their_card_although_the_gate_holds_their_units;
     units_idle_in_a_gate_can_be_carved;
     a_graceful_restart_changes_nothing_that_anybody_sees;
 }
@@ -237,6 +238,32 @@ async fn a_part_of_a_card_only_narrows_and_ends_with_it(database: Database) {
     );
     let late = client.post("/v1/allocations", &part().0).await;
     assert_eq!((late.status, &late.json()["errors"][0]["pointer"]), (409, &json!("/parent")));
+    server.end().await;
+}
+
+/// The gate has leased what is left of each part and could serve it from memory: it must not, from the answer on.
+async fn parts_die_with_their_card_although_the_gate_holds_their_units(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let parent = client.carve(&Carve::of_user("acme-shop", "ada", "whole").line(GENERATE, 40)).await;
+    let mut parts = Vec::new();
+    for number in 0..8 {
+        let part = client.carve(&Carve::from(parent.id(), &format!("part-{number}")).line(GENERATE, 5)).await;
+        let below = client.carve(&Carve::from(part.id(), &format!("below-{number}")).line(GENERATE, 2)).await;
+        parts.extend([part.id().to_owned(), below.id().to_owned()]);
+    }
+    let one = |card: &String| Call::on(card).uses(GENERATE, 1);
+    for part in &parts {
+        assert!(client.consume(&one(part)).await.allowed());
+    }
+    client.close(parent.id()).await;
+    for denied in join_all(parts.iter().map(|part| async { client.consume(&one(part)).await })).await {
+        assert_eq!(denied.reason(), "expired", "{denied:?}");
+    }
+    eventually("all that was not used has returned", async || {
+        (client.month_of_user("acme-shop", "ada").await.remaining(GENERATE) == 1_000 - 16).then_some(())
+    })
+    .await;
     server.end().await;
 }
 

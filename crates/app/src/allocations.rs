@@ -11,6 +11,7 @@ use almoner_domain::id::{AgentId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Source, SubjectName, SubjectStanding};
 use almoner_domain::scope::Scope;
+use almoner_domain::standing::Standing;
 use almoner_domain::statement::AllocationStatement;
 use almoner_domain::tenant::Realm;
 use almoner_domain::text::{FeatureKey, Named};
@@ -171,16 +172,18 @@ async fn within(desk: &Desk, realm: Realm, reach: Reach, source: Source) -> Resu
     };
     let user = subject.user.or(reach.user().map(Named::Id));
     let subject = SubjectName { user, ..subject };
+    let own = |standing: &Standing| reach.has_customer(standing.principals.customer);
     match desk.lookup.subject(realm, &subject).await? {
         SubjectStanding::Known(standing) if reach.has(&standing.principals) => Ok(Source::Subject(subject)),
-        SubjectStanding::Known(standing) if reach.has_customer(standing.principals.customer) => {
-            Err(CarveError::UnknownUser)
-        }
-        SubjectStanding::UnknownUser if reach.customer().is_some_and(|own| subject.customer == Named::Id(own)) => {
-            Err(CarveError::UnknownUser)
-        }
-        SubjectStanding::Known(_) | SubjectStanding::UnknownCustomer | SubjectStanding::UnknownUser => {
-            Err(CarveError::UnknownCustomer)
+        SubjectStanding::Known(standing) if own(&standing) => Err(CarveError::UnknownUser),
+        SubjectStanding::Known(_) | SubjectStanding::UnknownCustomer => Err(CarveError::UnknownCustomer),
+        SubjectStanding::UnknownUser => {
+            // Whether it is the user that is wrong is said of the caller's own customer alone.
+            let whole = SubjectName { user: None, ..subject };
+            match desk.lookup.subject(realm, &whole).await? {
+                SubjectStanding::Known(standing) if own(&standing) => Err(CarveError::UnknownUser),
+                _ => Err(CarveError::UnknownCustomer),
+            }
         }
     }
 }
