@@ -11,7 +11,6 @@ use uuid::Uuid;
 const PAGE_DEFAULT: u16 = 20;
 
 /// Which stretch of a list: the members of a connection field.
-#[derive(Default)]
 pub(crate) struct Asked {
     pub(crate) first: Option<i32>,
     pub(crate) after: Option<String>,
@@ -31,6 +30,11 @@ impl Asked {
         };
         Ok(Page { after: cursor(self.after)?, before: cursor(self.before)?, take })
     }
+}
+
+/// What a page of a connection costs: one for each entry that is asked for.
+pub(crate) fn page_cost(first: Option<i32>, last: Option<i32>) -> usize {
+    usize::try_from(first.or(last).unwrap_or(i32::from(PAGE_DEFAULT))).unwrap_or(0).max(1)
 }
 
 fn count(asked: Option<i32>) -> Result<u16> {

@@ -1,10 +1,10 @@
 //! Queries: what there is, where units stand, who used them.
 
 use crate::asker::{Asker, asker, not_found};
-use crate::cursor::{Asked, connection};
+use crate::cursor::{Asked, connection, page_cost};
 use crate::object::{
     AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, Node, PlanNode,
-    PlanVersionNode, SessionNode, UserNode, page_cost,
+    PlanVersionNode, SessionNode, UserNode,
 };
 use almoner_app::{agents, customers, directory, features, keys, plans};
 use almoner_domain::id::{AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId};

@@ -147,16 +147,6 @@ async fn end(
     Ok(ended)
 }
 
-/// An allocation and where its units stand, as the ledger has it; `None` where there is no such allocation.
-pub async fn statement(
-    caller: &Caller,
-    desk: &Desk,
-    id: AllocationId,
-) -> Result<Option<AllocationStatement>, FindError> {
-    let (realm, reach) = authority::looks(caller)?;
-    Ok(desk.lookup.statement(realm, id).await?.filter(|found| reach.has(&found.allocation.principals)))
-}
-
 async fn sees(desk: &Desk, realm: Realm, reach: Reach, id: AllocationId) -> Result<bool, Fault> {
     let found = desk.directory.allocations_among(realm, vec![id]).await?;
     Ok(found.first().is_some_and(|allocation| reach.has(&allocation.principals)))

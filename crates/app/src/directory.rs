@@ -55,18 +55,18 @@ pub async fn customers(caller: &Caller, desk: &Desk, page: Page) -> Result<Stret
     let (realm, reach) = authority::looks(caller)?;
     let Some(own) = reach.customer() else { return Ok(desk.directory.customers(realm, page).await?) };
     let entries = desk.directory.customers_among(realm, vec![own]).await?;
-    Ok(Stretch { entries, before: false, after: false })
+    Ok(Stretch::whole(entries))
 }
 
 /// Users of a customer, oldest first.
 pub async fn users(caller: &Caller, desk: &Desk, customer: CustomerId, page: Page) -> Result<Stretch<User>, FindError> {
     let (realm, reach) = authority::looks(caller)?;
     if !reach.has_customer(customer) {
-        return Ok(nothing());
+        return Ok(Stretch::whole(Vec::new()));
     }
     let Some(own) = reach.user() else { return Ok(desk.directory.users(realm, customer, page).await?) };
     let entries = desk.directory.users_among(realm, vec![own]).await?;
-    Ok(Stretch { entries, before: false, after: false })
+    Ok(Stretch::whole(entries))
 }
 
 /// Subscriptions of a customer, newest first.
@@ -78,7 +78,7 @@ pub async fn subscriptions(
 ) -> Result<Stretch<Subscription>, FindError> {
     let (realm, reach) = authority::looks(caller)?;
     if !reach.has_customer(customer) {
-        return Ok(nothing());
+        return Ok(Stretch::whole(Vec::new()));
     }
     Ok(desk.directory.subscriptions(realm, customer, page).await?)
 }
@@ -88,7 +88,7 @@ pub async fn subscriptions(
 pub async fn sessions(caller: &Caller, desk: &Desk, agent: AgentId, page: Page) -> Result<Stretch<Session>, FindError> {
     match authority::looks(caller)? {
         (realm, Reach::Tenant) => Ok(desk.directory.sessions(realm, agent, page).await?),
-        (_, Reach::Customer(_) | Reach::User(..)) => Ok(nothing()),
+        (_, Reach::Customer(_) | Reach::User(..)) => Ok(Stretch::whole(Vec::new())),
     }
 }
 
@@ -101,7 +101,7 @@ pub async fn allocations(
 ) -> Result<Stretch<Allocation>, FindError> {
     let (realm, reach) = authority::looks(caller)?;
     if !narrow(reach, &mut filter.customer, &mut filter.user) {
-        return Ok(nothing());
+        return Ok(Stretch::whole(Vec::new()));
     }
     Ok(desk.directory.allocations(realm, filter, page).await?)
 }
@@ -115,7 +115,7 @@ pub async fn decisions(
 ) -> Result<Stretch<Decision>, FindError> {
     let (realm, reach) = authority::looks(caller)?;
     if !narrow(reach, &mut filter.customer, &mut filter.user) {
-        return Ok(nothing());
+        return Ok(Stretch::whole(Vec::new()));
     }
     Ok(desk.directory.decisions(realm, filter, page).await?)
 }
@@ -173,10 +173,6 @@ pub async fn accounts_among(caller: &Caller, desk: &Desk, ids: Vec<AccountId>) -
     let mut found = desk.directory.accounts_among(realm, ids).await?;
     found.retain(|account| reach.has(&account.principals));
     Ok(found)
-}
-
-fn nothing<T>() -> Stretch<T> {
-    Stretch { entries: Vec::new(), before: false, after: false }
 }
 
 /// Narrows a filter to what the caller sees. False where nothing of it is left.

@@ -47,8 +47,8 @@ pub struct Stretch<T> {
 }
 
 impl<T> Stretch<T> {
-    /// The same stretch of something else.
-    pub fn map<U>(self, each: impl FnMut(T) -> U) -> Stretch<U> {
-        Stretch { entries: self.entries.into_iter().map(each).collect(), before: self.before, after: self.after }
+    /// All of a list.
+    pub const fn whole(entries: Vec<T>) -> Self {
+        Self { entries, before: false, after: false }
     }
 }

@@ -23,17 +23,12 @@ impl Gate {
             self.refresh(by, &request.source).await;
             return Ok(answer);
         };
-        if leased.is_zero() || !self.return_idle(*account).await {
+        if leased.is_zero() || !self.give_back(*account).await {
             return Ok(answer);
         }
         let answer = self.ledger.carve(by.realm, request).await.map_err(away)?;
         self.refresh(by, &request.source).await;
         Ok(answer)
-    }
-
-    async fn return_idle(&self, account: AccountId) -> bool {
-        let Some(purse) = self.purses.find(account) else { return false };
-        self.courier.run([purse], Want::GiveBack).await.is_ok()
     }
 
     /// What was carved is no longer free above: the next `remaining` there must say so.
@@ -112,7 +107,8 @@ impl Gate {
 #[async_trait]
 impl Gates for Gate {
     async fn give_back(&self, account: AccountId) -> bool {
-        self.return_idle(account).await
+        let Some(purse) = self.purses.find(account) else { return false };
+        self.courier.run([purse], Want::GiveBack).await.is_ok()
     }
 }
 

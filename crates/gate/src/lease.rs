@@ -177,6 +177,11 @@ impl Tally {
         report
     }
 
+    /// Has something been used or held, or come free, since this report was made?
+    pub fn is_ahead_of(&self, report: &LeaseReport) -> bool {
+        (report.used, report.held) != (self.used, self.held)
+    }
+
     /// Is a report on its way?
     pub fn is_reporting(&self) -> bool {
         self.outstanding.is_some()

@@ -5,8 +5,7 @@ use super::{
     there, wire_id,
 };
 use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection};
-use crate::object::plan::page_cost;
+use crate::cursor::{Asked, connection, page_cost};
 use almoner_app::directory;
 use almoner_domain::allocation::{Allocation, AllocationLine, AllocationState};
 use almoner_domain::feature::FeatureKind;

@@ -2,8 +2,7 @@
 
 use super::{AllocationNode, EntitlementObject, SubscriptionNode, there, wire_id};
 use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection};
-use crate::object::plan::page_cost;
+use crate::cursor::{Asked, connection, page_cost};
 use almoner_app::{directory, entitlements};
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::ports::{AllocationFilter, SubjectName};

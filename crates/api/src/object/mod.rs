@@ -17,7 +17,7 @@ pub(crate) use decision::DecisionNode;
 pub(crate) use entitlement::{BalanceObject, EntitlementObject};
 pub(crate) use feature::{DurabilityName, FeatureKindName, FeatureNode};
 pub(crate) use key::{KeyKindName, KeyObject};
-pub(crate) use plan::{PlanNode, PlanVersionNode, UsagePeriodName, page_cost};
+pub(crate) use plan::{PlanNode, PlanVersionNode, UsagePeriodName};
 pub(crate) use subscription::SubscriptionNode;
 
 use almoner_domain::time::Timestamp;

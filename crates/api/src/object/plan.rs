@@ -2,7 +2,7 @@
 
 use super::{FeatureNode, there, wire_id};
 use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection};
+use crate::cursor::{Asked, connection, page_cost};
 use almoner_app::directory;
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::page::Page;
@@ -81,11 +81,6 @@ impl PlanNode {
         let found = directory::plan_versions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
         Ok(connection(found, |version| version.id, PlanVersionNode))
     }
-}
-
-/// What a page of a connection costs: one for each entry that is asked for.
-pub(crate) fn page_cost(first: Option<i32>, last: Option<i32>) -> usize {
-    usize::try_from(first.or(last).unwrap_or(20)).unwrap_or(0).max(1)
 }
 
 /// The terms of a plan at one time. Never changed once published.

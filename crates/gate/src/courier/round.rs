@@ -270,11 +270,10 @@ impl Rounds {
             tell(&mut ask.waiting, &Ok(()));
             return self.tell_when_settled(purse.account, &mut ask.tells);
         };
-        let (used, held) = (tally.used(), tally.held());
         let report = tally.report(wish, now);
+        let stale = tally.is_ahead_of(&report);
         let number = self.scribe.next_number();
         drop(state);
-        let stale = (report.used, report.held) != (used, held);
         let sent = Sent { report, purse, settling: false, waiting: ask.waiting, tells: ask.tells, stale, number };
         loads.entry(sent.purse.realm).or_default().sent.push(sent);
     }
@@ -312,11 +311,10 @@ impl Rounds {
                 self.courier.note_change(&purse, &mut state, now, begun);
                 continue;
             }
-            let (used, held) = (tally.used(), tally.held());
             let report = tally.report(Wish::Keep, now);
+            let stale = tally.is_ahead_of(&report);
             let number = self.scribe.next_number();
             drop(state);
-            let stale = (report.used, report.held) != (used, held);
             let realm = purse.realm;
             let (waiting, tells) = (Vec::new(), Vec::new());
             let sent = Sent { report, purse, settling: false, waiting, tells, stale, number };
@@ -327,9 +325,8 @@ impl Rounds {
     fn load_settling(&mut self, loads: &mut BTreeMap<Realm, Load>) {
         let now = self.clock.uptime();
         for settling in self.settling.values_mut() {
-            let (used, held) = (settling.tally.used(), settling.tally.held());
             let report = settling.tally.report(Wish::Settle { holds: settling.holds.clone() }, now);
-            let stale = (report.used, report.held) != (used, held);
+            let stale = settling.tally.is_ahead_of(&report);
             let load = loads.entry(settling.purse.realm).or_default();
             load.holds.extend(settling.facts.iter().cloned());
             load.sent.push(Sent {
@@ -446,7 +443,7 @@ impl Rounds {
 
     /// The ledger knows what the report said; what came after it is told of in a coming round.
     fn note_told(&self, sent: &Sent, state: &mut PurseState, now: almoner_domain::time::Uptime) {
-        let same = |tally: &Tally| (tally.used(), tally.held()) == (sent.report.used, sent.report.held);
+        let same = |tally: &Tally| !tally.is_ahead_of(&sent.report);
         let was_dirty = state.dirty_since.take().is_some();
         if was_dirty && !state.tally.as_ref().is_some_and(same) {
             self.courier.note_change(&sent.purse, state, now, sent.number);
