@@ -11,6 +11,8 @@ use std::time::Duration;
 const GENERATE: &str = "image.generate";
 const DESCRIBE: &str = "image.describe";
 const UPLOAD: &str = "image.upload";
+/// So many that a lease holds more than the call that it was opened for.
+const TOKENS: &str = "assistant.input_tokens";
 const SESSION: &str = "catalog-2026-11";
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -245,14 +247,14 @@ async fn a_part_of_a_card_only_narrows_and_ends_with_it(database: Database) {
 async fn parts_die_with_their_card_although_the_gate_holds_their_units(database: Database) {
     let server = Server::start(database).await;
     let client = server.client();
-    let parent = client.carve(&Carve::of_user("acme-shop", "ada", "whole").line(GENERATE, 40)).await;
+    let parent = client.carve(&Carve::of_user("acme-shop", "ada", "whole").line(TOKENS, 800_000)).await;
     let mut parts = Vec::new();
     for number in 0..8 {
-        let part = client.carve(&Carve::from(parent.id(), &format!("part-{number}")).line(GENERATE, 5)).await;
-        let below = client.carve(&Carve::from(part.id(), &format!("below-{number}")).line(GENERATE, 2)).await;
+        let part = client.carve(&Carve::from(parent.id(), &format!("part-{number}")).line(TOKENS, 100_000)).await;
+        let below = client.carve(&Carve::from(part.id(), &format!("below-{number}")).line(TOKENS, 40_000)).await;
         parts.extend([part.id().to_owned(), below.id().to_owned()]);
     }
-    let one = |card: &String| Call::on(card).uses(GENERATE, 1);
+    let one = |card: &String| Call::on(card).uses(TOKENS, 1);
     for part in &parts {
         assert!(client.consume(&one(part)).await.allowed());
     }
@@ -261,7 +263,7 @@ async fn parts_die_with_their_card_although_the_gate_holds_their_units(database:
         assert_eq!(denied.reason(), "expired", "{denied:?}");
     }
     eventually("all that was not used has returned", async || {
-        (client.month_of_user("acme-shop", "ada").await.remaining(GENERATE) == 1_000 - 16).then_some(())
+        (client.month_of_user("acme-shop", "ada").await.remaining(TOKENS) == 30_000_000 - 16).then_some(())
     })
     .await;
     server.end().await;
