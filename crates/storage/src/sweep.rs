@@ -4,14 +4,20 @@
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, allocation, books, end, hold, hold_end, lease};
+use crate::{account, allocation, books, end, hold, hold_end, lease, window};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
 use almoner_domain::ledger;
 use almoner_domain::ports::Swept;
 use almoner_domain::tenant::Realm;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
 use std::sync::Arc;
+
+/// Windows turned in one transaction: each customer that they are of costs a handful of statements, and gates wait meanwhile.
+const TURN_MAX: usize = 64;
+/// Other things done in one transaction: as many as are found.
+const STROKE_MAX: usize = usize::MAX;
 
 /// What there is to do.
 struct Due {
@@ -21,8 +27,22 @@ struct Due {
     windows: Vec<(Realm, AccountId)>,
 }
 
+/// What became of windows that are over.
+#[derive(Debug, Clone, Copy, Default)]
+struct Turned {
+    closed: u64,
+    opened: u64,
+}
+
+impl AddAssign for Turned {
+    fn add_assign(&mut self, other: Self) {
+        self.closed += other.closed;
+        self.opened += other.opened;
+    }
+}
+
 /// Does it for some items of one realm and answers how many there were to do.
-type Stroke<I> = for<'t> fn(&'t Tx, Arc<[I]>) -> Deed<'t, Outcome<u64>>;
+type Stroke<I, T> = for<'t> fn(&'t Tx, Arc<[I]>) -> Deed<'t, Outcome<T>>;
 
 impl SqlStore {
     /// Does what time alone asks for, at most `limit` of each kind.
@@ -39,27 +59,35 @@ impl SqlStore {
         });
         let due = due.await?;
         // Allocations first: what they give back is there when the window closes. Windows come deepest first already.
-        Ok(Swept {
-            allocations: self
-                .stroke(due.allocations, |tx, ids| Box::pin(async move { end::expire(tx, &ids).await }))
-                .await?,
-            holds: self.stroke(due.holds, |tx, ids| Box::pin(async move { hold_end::expire(tx, &ids).await })).await?,
-            leases: self.stroke(due.leases, |tx, ids| Box::pin(async move { doubt(tx, &ids).await })).await?,
-            windows: self.stroke(due.windows, |tx, ids| Box::pin(async move { close(tx, &ids).await })).await?,
-        })
+        let allocations: u64 = self
+            .stroke(due.allocations, STROKE_MAX, |tx, ids| Box::pin(async move { end::expire(tx, &ids).await }))
+            .await?;
+        let holds: u64 = self
+            .stroke(due.holds, STROKE_MAX, |tx, ids| Box::pin(async move { hold_end::expire(tx, &ids).await }))
+            .await?;
+        let leases: u64 =
+            self.stroke(due.leases, STROKE_MAX, |tx, ids| Box::pin(async move { doubt(tx, &ids).await })).await?;
+        let turned: Turned =
+            self.stroke(due.windows, TURN_MAX, |tx, ids| Box::pin(async move { turn(tx, &ids).await })).await?;
+        Ok(Swept { allocations, holds, leases, windows: turned.closed, resets: turned.opened })
     }
 
-    async fn stroke<I>(&self, found: Vec<(Realm, I)>, stroke: Stroke<I>) -> Result<u64, Fault>
+    async fn stroke<I, T>(&self, found: Vec<(Realm, I)>, at_once: usize, stroke: Stroke<I, T>) -> Result<T, Fault>
     where
         I: Copy + Send + Sync + std::fmt::Display + 'static,
+        T: Default + AddAssign + Send + 'static,
     {
         let mut by_realm: BTreeMap<Realm, Vec<I>> = BTreeMap::new();
         for (realm, id) in found {
             by_realm.entry(realm).or_default().push(id);
         }
-        let mut done = 0;
+        let mut done = T::default();
+        let mut parts: Vec<(Realm, Arc<[I]>)> = Vec::new();
         for (realm, ids) in by_realm {
-            match self.stroke_realm(realm, ids.clone().into(), stroke).await {
+            parts.extend(ids.chunks(at_once).map(|part| (realm, part.into())));
+        }
+        for (realm, ids) in parts {
+            match self.stroke_realm(realm, Arc::clone(&ids), stroke).await {
                 Ok(count) => done += count,
                 Err(fault) if fault.kind == FaultKind::Unavailable => return Err(fault),
                 // Others are at it: what they leave is found by the next sweep.
@@ -71,11 +99,12 @@ impl SqlStore {
         Ok(done)
     }
 
-    async fn stroke_singly<I>(&self, realm: Realm, ids: &[I], stroke: Stroke<I>) -> Result<u64, Fault>
+    async fn stroke_singly<I, T>(&self, realm: Realm, ids: &[I], stroke: Stroke<I, T>) -> Result<T, Fault>
     where
         I: Copy + Send + Sync + std::fmt::Display + 'static,
+        T: Default + AddAssign + Send + 'static,
     {
-        let mut done = 0;
+        let mut done = T::default();
         for id in ids {
             match self.stroke_realm(realm, Arc::new([*id]), stroke).await {
                 Ok(count) => done += count,
@@ -86,9 +115,10 @@ impl SqlStore {
         Ok(done)
     }
 
-    async fn stroke_realm<I>(&self, realm: Realm, ids: Arc<[I]>, stroke: Stroke<I>) -> Result<u64, Fault>
+    async fn stroke_realm<I, T>(&self, realm: Realm, ids: Arc<[I]>, stroke: Stroke<I, T>) -> Result<T, Fault>
     where
         I: Copy + Send + Sync + 'static,
+        T: Send + 'static,
     {
         self.write("sweep", realm, move |tx| stroke(tx, Arc::clone(&ids))).await
     }
@@ -109,7 +139,21 @@ async fn doubt(tx: &Tx, ids: &[LeaseId]) -> Result<Outcome<u64>, Trouble> {
     Ok(Outcome::Keep(doubted))
 }
 
-async fn close(tx: &Tx, ids: &[AccountId]) -> Result<Outcome<u64>, Trouble> {
+/// Closes windows that are over and opens those that follow, in one transaction: a window that is closed is not found again, so
+/// nothing would remind a later sweep of the next one.
+async fn turn(tx: &Tx, ids: &[AccountId]) -> Result<Outcome<Turned>, Trouble> {
+    let customers: BTreeSet<_> = account::by_ids(tx, ids).await?.iter().map(|a| a.principals.customer).collect();
+    // Before any account, as whoever opens a window holds them.
+    let running = window::hold_running(tx, &customers).await?;
+    let closed = close(tx, ids).await?;
+    let mut opened = 0;
+    for subscription in &running {
+        opened += window::open_missing(tx, subscription).await?;
+    }
+    Ok(Outcome::Keep(Turned { closed, opened }))
+}
+
+async fn close(tx: &Tx, ids: &[AccountId]) -> Result<u64, Trouble> {
     let mut books = tx.books();
     let accounts = account::hold_with_ancestors(tx, ids).await?;
     let over = |a: &&almoner_domain::account::Account| {
@@ -124,5 +168,5 @@ async fn close(tx: &Tx, ids: &[AccountId]) -> Result<Outcome<u64>, Trouble> {
         ledger::close_window(&mut books, *id)?;
     }
     books::write_back(tx, &books, None).await?;
-    Ok(Outcome::Keep(due.len() as u64))
+    Ok(due.len() as u64)
 }

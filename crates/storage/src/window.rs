@@ -1,4 +1,4 @@
-//! Windows of entitlements: opened when first asked about, exactly once.
+//! Windows of entitlements: opened when first asked about, or when the one before is closed, exactly once.
 
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
@@ -8,6 +8,7 @@ use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, CustomerId, EntitlementId, FeatureId, SubscriptionId, UserId};
 use almoner_domain::ledger;
+use almoner_domain::notice::Event;
 use almoner_domain::period::Window;
 use almoner_domain::plan::Offer;
 use almoner_domain::subscription::{Entitlement, Subscription};
@@ -29,6 +30,11 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// Of a customer without a subscription that runs.
+    fn none() -> Self {
+        Self { subscription: None, entitlements: Vec::new(), accounts: BTreeMap::new(), missing: false }
+    }
+
     /// The account that the subject draws on for a feature: the user's share where there is one, else the customer's.
     pub(crate) fn account(&self, feature: FeatureId) -> Option<&Account> {
         let mut own = self.entitlements.iter().filter(|entitlement| entitlement.feature == feature);
@@ -59,13 +65,52 @@ fn windows(entitlements: &[Entitlement], at: Timestamp) -> BTreeSet<(Entitlement
 /// Reads what a subject is entitled to.
 pub(crate) async fn subject(tx: &Tx, customer: CustomerId, user: Option<UserId>) -> Result<Subject, Trouble> {
     let Some(running) = subscription::running(tx, customer).await? else {
-        return Ok(Subject { subscription: None, entitlements: Vec::new(), accounts: BTreeMap::new(), missing: false });
+        return Ok(Subject::none());
     };
     let entitlements = entitlement::of_subject(tx, running.id, user).await?;
     let wanted = windows(&entitlements, tx.now());
     let accounts = by_entitlement(account::of_windows(tx, &wanted).await?);
     let missing = wanted.iter().any(|(id, _)| !accounts.contains_key(id));
     Ok(Subject { subscription: Some(running), entitlements, accounts, missing })
+}
+
+/// Reads what many subjects are entitled to, as [`subject`] does of one.
+pub(crate) async fn subjects(
+    tx: &Tx,
+    of: &BTreeSet<(CustomerId, Option<UserId>)>,
+) -> Result<Vec<((CustomerId, Option<UserId>), Subject)>, Trouble> {
+    let customers: BTreeSet<CustomerId> = of.iter().map(|(customer, _)| *customer).collect();
+    let running = subscription::running_of(tx, &customers).await?;
+    let users: BTreeSet<UserId> = of.iter().filter_map(|(_, user)| *user).collect();
+    let all = entitlement::of_subjects(tx, running.values().map(|running| running.id).collect(), &users).await?;
+    let accounts = by_entitlement(account::of_windows(tx, &windows_of(&running, &all, tx.now())).await?);
+    let subjects = of.iter().map(|who| {
+        let (customer, user) = *who;
+        let Some(subscription) = running.get(&customer).cloned() else { return (*who, Subject::none()) };
+        let is_own = |entitlement: &&Entitlement| {
+            entitlement.subscription == subscription.id && (entitlement.user.is_none() || entitlement.user == user)
+        };
+        let entitlements: Vec<Entitlement> = all.iter().filter(is_own).cloned().collect();
+        let wanted = windows(&entitlements, tx.now());
+        let account = |(id, _): &(EntitlementId, Timestamp)| Some((*id, accounts.get(id)?.clone()));
+        let accounts: BTreeMap<EntitlementId, Account> = wanted.iter().filter_map(account).collect();
+        let missing = accounts.len() < wanted.len();
+        (*who, Subject { subscription: Some(subscription), entitlements, accounts, missing })
+    });
+    Ok(subjects.collect())
+}
+
+/// The windows of many subscriptions' entitlements, each subscription's by itself.
+fn windows_of(
+    running: &BTreeMap<CustomerId, Subscription>,
+    all: &[Entitlement],
+    at: Timestamp,
+) -> BTreeSet<(EntitlementId, Timestamp)> {
+    let of_one = |subscription: &Subscription| {
+        let own: Vec<Entitlement> = all.iter().filter(|one| one.subscription == subscription.id).cloned().collect();
+        windows(&own, at)
+    };
+    running.values().flat_map(of_one).collect()
 }
 
 fn by_entitlement(accounts: Vec<Account>) -> BTreeMap<EntitlementId, Account> {
@@ -86,8 +131,27 @@ impl SqlStore {
 /// Opens what is missing. The customer's entitlements are held first, so that of all who come at once one opens and the others
 /// then find it open; the unique index on entitlement and window stands behind that.
 async fn open_all(tx: &Tx, customer: CustomerId) -> Result<Outcome<()>, Trouble> {
-    let Some(running) = subscription::running(tx, customer).await? else { return Ok(Outcome::Undo(())) };
-    entitlement::hold_roots(tx, running.id).await?;
+    for running in hold_running(tx, &BTreeSet::from([customer])).await? {
+        open_missing(tx, &running).await?;
+    }
+    Ok(Outcome::Keep(()))
+}
+
+/// The running subscriptions of customers, with their entitlements held, in the order of the customers' ids.
+pub(crate) async fn hold_running(tx: &Tx, customers: &BTreeSet<CustomerId>) -> Result<Vec<Subscription>, Trouble> {
+    let mut held = Vec::new();
+    for customer in customers {
+        if let Some(running) = subscription::running(tx, *customer).await? {
+            entitlement::hold_roots(tx, running.id).await?;
+            held.push(running);
+        }
+    }
+    Ok(held)
+}
+
+/// Opens what is missing of a subscription whose entitlements are held, and answers how many windows that was. One that follows
+/// an earlier window is announced.
+pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64, Trouble> {
     let entitlements = entitlement::of_subscription(tx, running.id).await?;
     let wanted = windows(&entitlements, tx.now());
     let mut open = by_entitlement(account::of_windows(tx, &wanted).await?);
@@ -108,8 +172,12 @@ async fn open_all(tx: &Tx, customer: CustomerId) -> Result<Outcome<()>, Trouble>
             ledger::open_share(&mut books, share, parent)?;
         }
     }
+    let opened: Vec<Account> = books.accounts.added().cloned().collect();
+    for account in account::following(tx, &opened).await? {
+        books.announce(Event::EntitlementReset(account));
+    }
     books::write_back(tx, &books, None).await?;
-    Ok(Outcome::Keep(()))
+    Ok(opened.len() as u64)
 }
 
 /// Adds a user's share. Where the customer's current window is open already, it is carved from what is free there.

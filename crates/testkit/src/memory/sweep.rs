@@ -34,8 +34,12 @@ impl Core {
             matches!(a.owner, AccountOwner::Entitlement(_)) && !a.closed && a.window.end.is_some_and(|end| end <= now)
         };
         for (realm, id) in due(self.rows.accounts.all(), limit, over, |a| a.id) {
+            let of = self.rows.accounts.find(self.eye(realm), id).map(|account| account.principals.customer);
             self.close_window(now, realm, id)?;
             swept.windows += 1;
+            if let Some(customer) = of {
+                swept.resets += self.open_windows(now, realm, customer)?;
+            }
         }
         Ok(swept)
     }

@@ -7,8 +7,9 @@ use super::table::Eye;
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::fault::Fault;
-use almoner_domain::id::{CustomerId, FeatureId, UserId};
+use almoner_domain::id::{AccountId, CustomerId, FeatureId, UserId};
 use almoner_domain::ledger::{self, Books};
+use almoner_domain::notice::Event;
 use almoner_domain::ports::SubjectName;
 use almoner_domain::subscription::Entitlement;
 use almoner_domain::tenant::Realm;
@@ -54,6 +55,14 @@ impl Rows {
         self.accounts.seen(eye).find(here)
     }
 
+    /// Those of these accounts that follow an earlier window of the same entitlement.
+    fn following<'a>(&self, eye: Eye, accounts: impl Iterator<Item = &'a Account>) -> Vec<AccountId> {
+        let follows = |new: &&Account| {
+            self.accounts.seen(eye).any(|old| old.owner == new.owner && old.window.start < new.window.start)
+        };
+        accounts.filter(follows).map(|account| account.id).collect()
+    }
+
     /// The account that a subject draws on for a feature.
     pub(super) fn account_of(
         &self,
@@ -84,10 +93,10 @@ impl Core {
         Ok(Whom::Known(Box::new(Subject { customer, user, entitled })))
     }
 
-    /// Opens what is missing of a customer's current windows: the customer's own, then its users' shares.
-    pub(super) fn open_windows(&mut self, now: Timestamp, realm: Realm, customer: CustomerId) -> Result<(), Fault> {
+    /// Opens what is missing of a customer's current windows: the customer's own, then its users' shares. Answers how many.
+    pub(super) fn open_windows(&mut self, now: Timestamp, realm: Realm, customer: CustomerId) -> Result<u64, Fault> {
         let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
-        let Some(entitled) = self.rows.catalogue(realm).map(|c| c.entitled(customer, now)) else { return Ok(()) };
+        let Some(entitled) = self.rows.catalogue(realm).map(|c| c.entitled(customer, now)) else { return Ok(0) };
         let mut books = Books::new(now, &*entropy);
         for root in entitled.roots() {
             let Some(window) = entitled.window(root, now) else { continue };
@@ -105,7 +114,11 @@ impl Core {
                 }
             }
         }
+        for account in self.rows.following(eye, books.accounts.added()) {
+            books.announce(Event::EntitlementReset(account));
+        }
+        let opened = books.accounts.added().count() as u64;
         self.rows.write_back(eye, books);
-        Ok(())
+        Ok(opened)
     }
 }
