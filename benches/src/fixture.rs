@@ -2,7 +2,7 @@
 
 use almoner_app::{App, agents, customers, features, keys, plans, subscriptions, tenants};
 use almoner_domain::agent::SessionName;
-use almoner_domain::caller::Caller;
+use almoner_domain::caller::{Caller, Who};
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter};
 use almoner_domain::id::{AgentId, AllocationId, CustomerId, Id};
 use almoner_domain::key::KeyKind;
@@ -58,13 +58,15 @@ impl Fixture {
         let id = |text: &str| ExternalId::parse(text);
 
         let tenant = tenants::NewTenant { external_id: id("load")?, name: name("Load")? };
-        let tenant = tenants::create(&Caller::Installation, &app, tenant).await?;
+        let tenant = tenants::create(&Caller::INSTALLATION, &app, tenant).await?;
         let realm = Realm { tenant: tenant.id, environment: Environment::Live };
-        let staff = Caller::Operator { realm, key: None };
+        let staff = Caller::here(Who::Operator { realm, key: None });
         let feature = features::define(&staff, &app, feature()?).await?;
         let plan = plans::create(&staff, &app, plans::NewPlan { external_id: id("all")?, name: name("All")? }).await?;
         let quota = Offer::Quota { amount: Units::new(QUOTA)?, period: UsagePeriod::Never };
-        plans::publish(&staff, &app, &plan.external_id, &[(feature.key.clone(), quota)]).await?;
+        let lines = vec![(feature.key.clone(), quota)];
+        let terms = plans::NewTerms { effective_from: None, price: None, lines };
+        plans::publish(&staff, &app, &plan.external_id, terms).await?;
         let new = customers::NewCustomer { external_id: id("customer")?, name: name("Customer")? };
         let customer = customers::add(&staff, &app, new).await?.id;
         let subscription = subscriptions::NewSubscription {
@@ -110,6 +112,7 @@ impl Fixture {
             expires_at: Some(now.saturating_add(LIFE)),
             durability: Some(durability),
             key: None,
+            by: Caller::here(Who::Operator { realm: self.realm, key: None }).author(),
         };
         match self.store.carve(self.realm, &request).await.context("cannot carve an allocation")? {
             CarveAnswer::Carved(_) => Ok(request.id),

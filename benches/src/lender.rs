@@ -2,6 +2,7 @@
 //! measured. Its allocations are numbered, all of one feature and one customer.
 
 use almoner_domain::allocation::AllocationState;
+use almoner_domain::audit::Author;
 use almoner_domain::decision::{Decision, Level};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter};
@@ -105,7 +106,13 @@ impl Ledger for Lender {
         not_lent("carve")
     }
 
-    async fn end(&self, _: Realm, _: AllocationId, _: AllocationState) -> Result<Option<AllocationStatement>, Fault> {
+    async fn end(
+        &self,
+        _: Realm,
+        _: AllocationId,
+        _: AllocationState,
+        _: &Author,
+    ) -> Result<Option<AllocationStatement>, Fault> {
         not_lent("end")
     }
 
@@ -121,7 +128,7 @@ impl Ledger for Lender {
         Ok(Swept::default())
     }
 
-    async fn forfeit(&self, _: Realm, _: LeaseId) -> Result<bool, Fault> {
+    async fn forfeit(&self, _: Realm, _: LeaseId, _: &Author) -> Result<bool, Fault> {
         Ok(false)
     }
 }

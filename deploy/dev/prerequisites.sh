@@ -44,12 +44,40 @@ need_postgres() {
   install "PostgreSQL's server programs" postgresql
 }
 
+need_node() {
+  if command -v node >/dev/null && command -v npm >/dev/null; then return; fi
+  install "Node 20 or later with npm" nodejs npm
+}
+
+# Clients of others that the suites run, as their lock file says, into a folder that git ignores.
+need_clients() {
+  need_node
+  (cd "$(dirname "$0")/../../tests/clients" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+}
+
+# The libraries by which real receivers verify webhooks (tests/receivers), in a folder that git ignores; once for each set of pins.
+need_receivers() {
+  local folder pins
+  folder=$(dirname "$0")/../../tests/receivers
+  if ! command -v npm >/dev/null; then install "Node.js 20 or later with npm" nodejs npm; fi
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then install "Python 3 with venv" python3 python3-venv; fi
+  pins=$(cat "$folder/package-lock.json" "$folder/requirements.txt" | sha256sum)
+  if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$pins" ]; then return; fi
+  echo "Installing what the receivers of webhooks need" >&2
+  npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$folder" >&2
+  python3 -m venv --clear "$folder/.venv"
+  "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$folder/requirements.txt" >&2
+  echo "$pins" >"$folder/.installed"
+}
+
 for need in "$@"; do
   case $need in
     compiler) need_compiler ;;
     postgres) need_postgres ;;
+    receivers) need_receivers ;;
+    clients) need_clients ;;
     *)
-      echo "prerequisites.sh: unknown need '$need'; known: compiler, postgres" >&2
+      echo "prerequisites.sh: unknown need '$need'; known: compiler, postgres, receivers, clients" >&2
       exit 2
       ;;
   esac

@@ -22,6 +22,10 @@ mod m20261124_000008_lease;
 mod m20261124_000009_decision;
 mod m20261124_000010_feed;
 mod m20261124_000011_lists;
+mod m20261124_000012_audit;
+mod m20261124_000013_schedule;
+mod m20261124_000014_webhook;
+mod m20261124_000015_usage;
 mod column;
 mod index;
 mod realm;
@@ -50,6 +54,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000009_decision::Migration),
             Box::new(m20261124_000010_feed::Migration),
             Box::new(m20261124_000011_lists::Migration),
+            Box::new(m20261124_000012_audit::Migration),
+            Box::new(m20261124_000013_schedule::Migration),
+            Box::new(m20261124_000014_webhook::Migration),
+            Box::new(m20261124_000015_usage::Migration),
         ]
     }
 }

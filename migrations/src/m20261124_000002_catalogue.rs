@@ -39,7 +39,11 @@ impl MigrationTrait for Migration {
             .col(column::id("id"))
             .col(column::id("plan_id"))
             .col(column::whole("number"))
+            .col(column::whole("effective_from"))
+            .col(column::whole_or_none("price_amount"))
+            .col(column::text_or_none("price_currency"))
             .check("number >= 1")
+            .check("(price_amount IS NULL) = (price_currency IS NULL)")
             .points("plan_id", "plans")
             .create(manager)
             .await?;

@@ -87,10 +87,16 @@ async fn grants(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(column::whole_or_none("expires_at"))
         .col(column::whole("created_at"))
         .col(column::whole_or_none("voided_at"))
-        .check("amount >= 0")
+        .col(column::whole("taken_back"))
+        .col(column::text_or_none("external_id"))
+        .check("amount >= 0 AND taken_back >= 0 AND taken_back <= amount")
         .check("kind IN ('renewal', 'top_up', 'promotion', 'rollover')")
         .points("entitlement_id", "entitlements")
         .points("account_id", "accounts")
+        .create(manager)
+        .await?;
+    index::unique("grants_external_id", "grants", &["external_id"])
+        .only("external_id IS NOT NULL")
         .create(manager)
         .await?;
     index::within("grants_account", "grants", &["account_id"]).create(manager).await

@@ -76,17 +76,26 @@ impl Client {
         Self { key: key.into(), ..self.clone() }
     }
 
-    /// Sends a request as it is, once the server is up, and tries once.
-    pub async fn raw(&self, raw: Raw) -> Result<Reply, Lost> {
-        let lost = |why: &dyn std::fmt::Debug| Lost(format!("{why:?}"));
+    /// Where the server is, such as `http://127.0.0.1:8080`, once it is up.
+    pub async fn address(&self) -> Result<String, Lost> {
         let up =
             within("a server that is up", self.address.clone().wait_for(Option::is_some)).await.map(|at| at.clone());
-        let address = up.map_err(|why| lost(&why))?.unwrap_or_default();
-        let mut request = self.http.request(raw.method, format!("{address}{}", raw.path));
+        Ok(up.map_err(|why| lost(&why))?.unwrap_or_default())
+    }
+
+    /// Sends a request as it is, once the server is up, and tries once. What is answered may be read as it comes.
+    pub async fn open(&self, raw: Raw, patience: Duration) -> Result<reqwest::Response, Lost> {
+        let address = self.address().await?;
+        let mut request = self.http.request(raw.method, format!("{address}{}", raw.path)).timeout(patience);
         for (name, value) in raw.headers {
             request = request.header(name, value);
         }
-        let response = request.body(raw.body).send().await.map_err(|why| lost(&why))?;
+        request.body(raw.body).send().await.map_err(|why| lost(&why))
+    }
+
+    /// Sends a request as it is, once the server is up, and tries once.
+    pub async fn raw(&self, raw: Raw) -> Result<Reply, Lost> {
+        let response = self.open(raw, ANSWER_WAIT).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.map_err(|why| lost(&why))?.to_vec();
         Ok(Reply { status, headers, body })
@@ -206,6 +215,10 @@ impl Client {
         assert_eq!(reply.status, 200, "{}", reply.text());
         Month(reply.json())
     }
+}
+
+fn lost(why: &dyn std::fmt::Debug) -> Lost {
+    Lost(format!("{why:?}"))
 }
 
 impl Reply {

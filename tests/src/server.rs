@@ -92,6 +92,12 @@ impl Server {
         command
     }
 
+    /// Gives a setting another value, for the lives that follow.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != key);
+        self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Its settings as arguments of any command.
     pub fn set_arguments(&self) -> Vec<String> {
         self.settings.iter().map(|(key, value)| format!("--set={key}={value}")).collect()
@@ -103,10 +109,20 @@ impl Server {
     /// Panics when one is running.
     pub fn launch(&mut self) {
         assert!(self.life.is_none(), "one process serves a folder");
+        self.life = Some(self.begin(None));
+    }
+
+    /// Starts another process beside it, on the same folder and database, that plays one role without a gate.
+    pub fn beside(&self, role: &str) -> Peer {
+        Peer { life: self.begin(Some(role)) }
+    }
+
+    fn begin(&self, role: Option<&str>) -> Life {
         let log =
             OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log that can be written");
         let mut command = self.almoner(&["serve", "--listen", "127.0.0.1:0"]);
-        command.args(self.set_arguments());
+        command.args(self.set_arguments().iter().filter(|set| role.is_none() || !set.starts_with("--set=role=")));
+        command.args(role.map(|role| format!("--role={role}")));
         let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let (tell, heard) = oneshot::channel();
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
@@ -119,7 +135,7 @@ impl Server {
                 }
             }
         });
-        self.life = Some(Life { process, heard: Some(heard) });
+        Life { process, heard: Some(heard) }
     }
 
     /// Waits until the process answers, and lets clients at it.
@@ -228,6 +244,42 @@ impl Server {
 
     fn log_file(&self) -> PathBuf {
         self.folder.path().join("server.log")
+    }
+}
+
+/// Another process beside a server. Dropping it ends it.
+#[derive(Debug)]
+pub struct Peer {
+    life: Life,
+}
+
+impl Peer {
+    /// Waits until it answers, and says where.
+    ///
+    /// # Panics
+    /// Panics when it ends instead, or was asked before.
+    pub async fn up(&mut self) -> String {
+        let heard = self.life.heard.take().expect("a process that was just started");
+        within("a process beside the server listens", heard).await.expect("it listens; its log says why not")
+    }
+
+    /// Kills it as nothing can be prepared for.
+    ///
+    /// # Panics
+    /// Panics when the operating system refuses.
+    pub fn kill9(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.life.process.kill().expect("a process of ours can be killed");
+        self.life.process.wait().expect("a process of ours ends");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -2,6 +2,10 @@
 
 #[path = "graphql/asking.rs"]
 mod asking;
+#[path = "graphql/auditing.rs"]
+mod auditing;
+#[path = "graphql/granting.rs"]
+mod granting;
 #[path = "graphql/hostile.rs"]
 mod hostile;
 #[path = "graphql/matrix.rs"]
@@ -14,6 +18,8 @@ mod story;
 mod paging;
 
 use almoner_tests::on_each_database;
+use auditing::each_change_is_signed_and_read_by_whom_it_concerns;
+use granting::{grants_and_adjustments_reach_the_gate, versions_of_a_plan_take_their_turns};
 use hostile::hostile_documents_are_refused_before_they_are_run;
 use matrix::{each_role_does_what_it_may, every_field_asked_by_a_stranger_finds_nothing, no_other_key_opens_it};
 use paging::pages_tile_a_list_in_both_directions;
@@ -26,6 +32,9 @@ on_each_database! {
     every_field_asked_by_a_stranger_finds_nothing;
     each_role_does_what_it_may;
     no_other_key_opens_it;
+    each_change_is_signed_and_read_by_whom_it_concerns;
+    grants_and_adjustments_reach_the_gate;
+    versions_of_a_plan_take_their_turns;
     pages_tile_a_list_in_both_directions;
     hostile_documents_are_refused_before_they_are_run;
 }

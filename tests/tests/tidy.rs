@@ -16,7 +16,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("migrations", &[]),
     ("api", &["domain", "app"]),
     ("gate", &["domain"]),
-    ("server", &["domain", "app", "storage", "migrations", "api", "gate"]),
+    ("worker", &["domain", "app"]),
+    ("server", &["domain", "app", "storage", "migrations", "api", "gate", "worker"]),
     ("testkit", &["domain", "storage"]),
 ];
 

@@ -17,7 +17,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn new(caller: Caller, desk: Desk) -> Self {
-        let reader = Reader { caller, desk: desk.clone() };
+        let reader = Reader { caller: caller.clone(), desk: desk.clone() };
         let loader = DataLoader::new(
             reader,
             async_graphql::runtime::TokioSpawner::current(),

@@ -1,10 +1,13 @@
 //! Cursors and pages, as the Relay cursor connections specification asks for them.
 
-use crate::asker::coded;
+use crate::asker::{asker, coded};
+use crate::loaders::Reader;
 use almoner_domain::id::Id;
 use almoner_domain::page::{PAGE_MAX, Page, Stretch, Take};
 use async_graphql::connection::{Connection, Edge, EmptyFields};
-use async_graphql::{OutputType, Result};
+use async_graphql::dataloader::Loader;
+use async_graphql::{Context, Error, OutputType, Result};
+use std::hash::Hash;
 use uuid::Uuid;
 
 /// Entries of a page whose length nobody says.
@@ -49,6 +52,28 @@ fn cursor(text: Option<String>) -> Result<Option<Uuid>> {
             .map_err(|_| coded("INVALID_CURSOR", "This is no cursor; take it from an edge or from pageInfo."))
     };
     text.map(read).transpose()
+}
+
+/// A page of a list.
+pub(crate) type Listing<N> = Connection<String, N, EmptyFields, EmptyFields>;
+
+/// A stretch of a list below something, read in one statement with the same stretch of all beside it.
+pub(crate) async fn list<L, T, I, N>(
+    context: &Context<'_>,
+    asked: Asked,
+    of: impl FnOnce(Page) -> L,
+    id: fn(&T) -> I,
+    node: impl Fn(T) -> N,
+) -> Result<Listing<N>>
+where
+    L: Clone + Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    I: Id,
+    N: OutputType,
+    Reader: Loader<L, Value = Stretch<T>, Error = Error>,
+{
+    let found = asker(context)?.loader.load_one(of(asked.page()?)).await?;
+    Ok(connection(found.unwrap_or(Stretch::whole(Vec::new())), id, node))
 }
 
 /// A stretch of a list as a connection.

@@ -2,20 +2,20 @@
 
 use crate::Api;
 use crate::asker::Asker;
+use crate::credential::{self, Denied};
 use crate::limits::{BODY_MAX, TIME_MAX, TOKENS_MAX, has_too_many_tokens, limit};
+use crate::live::{Conduct, Live, Subscription, events, socket};
 use crate::mutation::Mutation;
 use crate::query::Query;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, UPGRADE, WWW_AUTHENTICATE};
 use actix_web::web::{self, Bytes, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, guard};
 use almoner_app::Desk;
-use almoner_domain::caller::Caller;
-use almoner_domain::customer::Role;
-use almoner_domain::fault::Fault;
-use almoner_domain::key::{ApiKey, Holder, KeyHash, KeyKind};
+use almoner_domain::caller::{Caller, Origin};
+use almoner_domain::key::KeyHash;
 use async_graphql::parser::types::BaseType;
-use async_graphql::{EmptySubscription, Name, Request, Schema, Variables};
+use async_graphql::{Name, Request, Schema, Variables};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -26,23 +26,26 @@ pub struct ApiConfig {
     pub introspection: bool,
 }
 
-struct Door {
-    schema: Api,
-    desk: Desk,
+/// What all requests work with.
+pub(crate) struct Door {
+    pub(crate) schema: Api,
+    pub(crate) live: Arc<Live>,
 }
 
 /// All routes of the API.
-pub fn routes(desk: Desk, config: ApiConfig) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
-    let mut builder = limit(Schema::build(Query, Mutation::new(), EmptySubscription)).disable_suggestions();
+pub fn routes(live: Arc<Live>, config: ApiConfig) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    let builder = limit(Schema::build(Query, Mutation::new(), Subscription)).disable_suggestions();
+    let mut builder = builder.data(live.clone());
     if !config.introspection {
         builder = builder.disable_introspection();
     }
-    let door = web::Data::new(Door { schema: builder.finish(), desk });
+    let door = web::Data::new(Door { schema: builder.finish(), live });
     move |service: &mut ServiceConfig| {
         let graphql = web::resource("/graphql")
             .app_data(door.clone())
             .app_data(web::PayloadConfig::new(BODY_MAX))
             .route(web::post().to(post))
+            .route(web::get().guard(guard::fn_guard(|at| at.head().headers().contains_key(UPGRADE))).to(socket))
             .default_service(web::to(wrong_method));
         service.service(graphql);
     }
@@ -63,7 +66,7 @@ struct Body {
 }
 
 async fn wrong_method() -> HttpResponse {
-    let mut response = problem(405, "Send queries and mutations by POST.");
+    let mut response = problem(405, "Send queries and mutations by POST; follow subscriptions so, or by WebSocket.");
     response.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static("POST"));
     response
 }
@@ -74,7 +77,7 @@ async fn post(request: HttpRequest, door: web::Data<Door>, body: Result<Bytes, a
         if !is_json(&request) {
             return Err(problem(415, "Send JSON with Content-Type: application/json."));
         }
-        let caller = authenticate(&request, &door.desk).await?;
+        let (key, caller) = authenticate(&request, &door.live.desk).await?;
         let body = body.map_err(|error| unread(&error))?;
         let body: Body = serde_json::from_slice(&body).map_err(|error| {
             problem(400, &format!("The body must be an object with query, variables and operationName: {error}."))
@@ -83,19 +86,32 @@ async fn post(request: HttpRequest, door: web::Data<Door>, body: Result<Bytes, a
             let detail = format!("A document has at most {TOKENS_MAX} tokens. Ask for less, or in several requests.");
             return Err(problem(400, &detail));
         }
-        Ok(run(&door, caller, body).await)
+        let operation = operation(&door, caller.clone(), body);
+        if wants_events(&request) {
+            let full = "Too many streams are open here. Close some, or try again later.";
+            let mut seat = door.live.seats.take().ok_or_else(|| problem(503, full))?;
+            if !seat.claim(key) {
+                return Err(problem(429, "Too many streams are open by this key. Close some first."));
+            }
+            let conduct = Conduct::new(door.schema.clone());
+            return Ok(events(door.live.clone(), &conduct, (key, caller.who), seat, operation));
+        }
+        Ok(run(&door, operation).await)
     };
     answered.await.unwrap_or_else(|problem| problem)
 }
 
-async fn run(door: &Door, caller: Caller, body: Body) -> HttpResponse {
+fn operation(door: &Door, caller: Caller, body: Body) -> Request {
     let variables = serde_json::Value::Object(body.variables.unwrap_or_default());
     let mut request = Request::new(body.query).variables(Variables::from_json(variables));
     if let Some(name) = body.operation_name {
         request = request.operation_name(name);
     }
     give_absent_counts(&mut request);
-    let request = request.data(Arc::new(Asker::new(caller, door.desk.clone())));
+    request.data(Arc::new(Asker::new(caller, door.live.desk.clone())))
+}
+
+async fn run(door: &Door, request: Request) -> HttpResponse {
     match tokio::time::timeout(TIME_MAX, door.schema.execute(request)).await {
         Ok(response) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(response),
         Err(_) => problem(503, "The request took too long. A mutation may have been done; look before you repeat it."),
@@ -104,7 +120,7 @@ async fn run(door: &Door, caller: Caller, body: Body) -> HttpResponse {
 
 /// Gives `null` to variables of type `Int` that may be left out and were. The library takes a variable that a field's complexity
 /// depends on for one that nobody defined when it has no value.
-fn give_absent_counts(request: &mut Request) {
+pub(crate) fn give_absent_counts(request: &mut Request) {
     // A document that cannot be parsed is refused when it is run.
     let Ok(document) = request.parsed_query() else { return };
     let definitions = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
@@ -119,51 +135,44 @@ fn give_absent_counts(request: &mut Request) {
     }
 }
 
-/// The caller that a key stands for.
-async fn authenticate(request: &HttpRequest, desk: &Desk) -> Result<Caller, HttpResponse> {
+/// The caller that the presented key stands for, and that key.
+async fn authenticate(request: &HttpRequest, desk: &Desk) -> Result<(KeyHash, Caller), HttpResponse> {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let presented = header
-        .and_then(|value| value.split_once(' '))
-        .and_then(|(scheme, key)| scheme.eq_ignore_ascii_case("bearer").then_some(key.trim()));
-    let unknown = || {
-        let mut response = problem(401, "Present an operator key: Authorization: Bearer alm_...");
+    let presented = header.and_then(credential::bearer).ok_or_else(|| denied(Denied::Unknown))?;
+    let who = credential::who(presented, desk).await.map_err(denied)?;
+    Ok((presented, Caller { who, origin: origin(request) }))
+}
+
+fn denied(why: Denied) -> HttpResponse {
+    let status = match why {
+        Denied::Unknown => 401,
+        Denied::Gate => 403,
+        Denied::Away => 503,
+    };
+    let mut response = problem(status, why.message());
+    if why == Denied::Unknown {
         let challenge = actix_web::http::header::HeaderValue::from_static("Bearer realm=\"almoner\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        response
-    };
-    let presented = presented.ok_or_else(unknown)?;
-    let found = desk.lookup.credential(KeyHash::of(presented)).await.map_err(|fault| away(&fault))?;
-    let key = found.ok_or_else(unknown)?;
-    match key.kind {
-        KeyKind::Operator => Ok(Caller::Operator { realm: key.realm, key: Some(key.id) }),
-        KeyKind::Customer => member(&key, desk).await?.ok_or_else(unknown),
-        KeyKind::Gate => Err(problem(403, "A gate key opens the gate alone. Present an operator or customer key.")),
     }
+    response
 }
 
-/// The member that a customer's key stands for, with the role that they have now; none where they are gone.
-async fn member(key: &ApiKey, desk: &Desk) -> Result<Option<Caller>, HttpResponse> {
-    let Some(holder) = key.holder else { return Ok(None) };
-    let role = match holder.user {
-        None => Role::Admin,
-        Some(user) => {
-            let found = desk.directory.users_among(key.realm, vec![user]).await.map_err(|fault| away(&fault))?;
-            let Some(user) = found.into_iter().find(|user| user.customer == holder.customer) else { return Ok(None) };
-            user.role
-        }
-    };
-    let Holder { customer, user } = holder;
-    Ok(Some(Caller::Member { realm: key.realm, customer, user, role, key: key.id }))
-}
-
-fn away(fault: &Fault) -> HttpResponse {
-    tracing::warn!(error = fault as &dyn std::error::Error, "a key cannot be looked up");
-    problem(503, "The store cannot be reached now. Nothing was changed; try again.")
+/// Where a request came from: its peer, and the id that the server has given it.
+pub(crate) fn origin(request: &HttpRequest) -> Origin {
+    let id = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    Origin { address: request.peer_addr().map(|peer| peer.ip()), request: id.map(Into::into) }
 }
 
 fn is_json(request: &HttpRequest) -> bool {
     let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Does it ask for a stream of events rather than for one answer?
+fn wants_events(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    let mut kinds = accepted.flat_map(|value| value.split(',')).filter_map(|kind| kind.split(';').next());
+    kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 fn unread(error: &actix_web::Error) -> HttpResponse {
@@ -174,13 +183,14 @@ fn unread(error: &actix_web::Error) -> HttpResponse {
 }
 
 /// A problem (RFC 9457): the request never became an operation.
-fn problem(status: u16, detail: &str) -> HttpResponse {
+pub(crate) fn problem(status: u16, detail: &str) -> HttpResponse {
     let (kind, title) = match status {
         400 => ("malformed", "The request is malformed"),
         401 => ("unauthorized", "A key is needed"),
         403 => ("forbidden", "This key may not do this"),
         405 => ("method_not_allowed", "This path has other methods"),
         413 => ("too_large", "The body is too large"),
+        429 => ("too_many", "Too many streams are open"),
         415 => ("unsupported_media_type", "The body is of another media type"),
         _ => ("unavailable", "It cannot be answered now"),
     };

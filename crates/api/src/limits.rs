@@ -21,6 +21,22 @@ const DIRECTIVES_MAX: usize = 5;
 /// The longest that a request may take.
 pub(crate) const TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Subscriptions of one connection: a console shows some panels at once.
+pub(crate) const STREAMS_MAX: usize = 16;
+/// The largest message over a WebSocket, in bytes: it carries one document, as a body does.
+pub(crate) const MESSAGE_MAX: usize = BODY_MAX;
+/// Messages of one WebSocket that wait to be taken up.
+pub(crate) const QUEUE_MAX: usize = 16;
+/// How long a WebSocket may be open before it says who it is.
+pub(crate) const INIT_WAIT: Duration = Duration::from_secs(5);
+/// How often an open stream gives a sign of life; a WebSocket that gives none for twice as long is closed. Below the patience of
+/// the usual proxies, a minute.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How often the key of an open stream is looked up again: how long a revoked one may go on.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a client may take nothing before its connection is let go.
+pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(10);
+
 /// A schema with these limits.
 pub(crate) fn limit<Q, M, S>(builder: SchemaBuilder<Q, M, S>) -> SchemaBuilder<Q, M, S>
 where

@@ -1,14 +1,16 @@
 //! Queries: what there is, where units stand, who used them.
 
 use crate::asker::{Asker, asker, not_found};
-use crate::cursor::{Asked, connection, page_cost};
-use crate::object::{
-    AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, Node, PlanNode,
-    PlanVersionNode, SessionNode, UserNode,
-};
-use almoner_app::{agents, customers, directory, features, keys, plans};
+use crate::cursor::{Asked, connection, list, page_cost};
+use crate::lists::MovementsOf;
+use crate::mutation::{CarveAllocationInput, preview};
+use crate::object::{AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode, MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost};
+use crate::object::{AuditObject, PreviewObject};
+use crate::object::{QueueObject, ScheduleObject};
+use crate::object::{DeliveryObject, DeliveryStateName, EndpointObject};
+use almoner_app::{agents, customers, directory, features, keys, plans, queues, schedules, webhooks};
 use almoner_domain::id::{AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId};
-use almoner_domain::ports::{AllocationFilter, DecisionFilter};
+use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter};
 use almoner_domain::text::{ExternalId, FeatureKey, Named};
 use almoner_domain::time::Timestamp;
 use async_graphql::connection::{Connection, EmptyFields};
@@ -54,6 +56,31 @@ pub(crate) struct DecisionsFilter {
     since: Option<String>,
     /// Taken before this instant (RFC 3339).
     until: Option<String>,
+}
+
+/// Which entries of the audit trail: those that fulfil all that is named.
+#[derive(Default, InputObject)]
+pub(crate) struct AuditEntriesFilter {
+    /// Of which customer's affairs, by our id.
+    customer: Option<ID>,
+    /// By which user, by our id.
+    user: Option<ID>,
+    /// By which key, by our id.
+    key: Option<ID>,
+    /// About what, by our id.
+    subject: Option<ID>,
+}
+
+impl AuditEntriesFilter {
+    /// As [`AllocationsFilter::read`].
+    fn read(self) -> Option<AuditFilter> {
+        Some(AuditFilter {
+            customer: of(self.customer).ok()?,
+            user: of(self.user).ok()?,
+            key: of(self.key).ok()?,
+            subject: self.subject.map(|id| id.0),
+        })
+    }
 }
 
 /// What can be asked.
@@ -198,12 +225,99 @@ impl Query {
         Ok(connection(found, |decision| decision.id, DecisionNode))
     }
 
+    /// How units moved, newest first: the lines of the ledger. What gates have not told yet follows within a second or so.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn movements(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] filter: MovementsFilter,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<MovementNode>> {
+        let asked = Asked { first, after, last, before };
+        let Some(filter) = filter.read()? else { return Ok(Connection::new(false, false)) };
+        list(context, asked, |page| MovementsOf(filter, page), |movement| movement.id, MovementNode).await
+    }
+
+    /// What was spent, by whom, for what, over time. The latest may follow within seconds.
+    #[graphql(complexity = "usage_cost(&input) * child_complexity")]
+    async fn usage(&self, context: &Context<'_>, input: UsageInput) -> Result<UsageObject> {
+        UsageObject::ask(context, input).await
+    }
+
+    /// What carving an allocation would take, and from where. Nothing is changed by asking.
+    #[graphql(complexity = "input.lines.len() * child_complexity")]
+    async fn preview_allocation(&self, context: &Context<'_>, input: CarveAllocationInput) -> Result<PreviewObject> {
+        preview(context, input).await
+    }
+
+    /// Who changed what, in which role, from where: newest first. Members see what they did themselves.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn audit(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] filter: AuditEntriesFilter,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<AuditObject>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let Some(filter) = filter.read() else { return Ok(Connection::new(false, false)) };
+        let found = almoner_app::audit::list(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
+        Ok(connection(found, |entry| entry.id, AuditObject))
+    }
+
+    /// Queues of the background runner, by name, over the whole installation. Operators only.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn queues(&self, context: &Context<'_>) -> Result<Vec<QueueObject>> {
+        let asker = asker(context)?;
+        let found = queues::list(&asker.caller, &asker.desk).await.map_err(not_found)?;
+        let now = asker.desk.app.clock.now();
+        Ok(found.into_iter().map(|state| QueueObject::new(state, now)).collect())
+    }
+
+    /// What the background runner does by itself, by name, over the whole installation. Operators only.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn schedules(&self, context: &Context<'_>) -> Result<Vec<ScheduleObject>> {
+        let asker = asker(context)?;
+        let found = schedules::list(&asker.caller, &asker.desk).await.map_err(not_found)?;
+        let now = asker.desk.app.clock.now();
+        Ok(found.into_iter().map(|schedule| ScheduleObject::new(schedule, now)).collect())
+    }
+
     /// API keys, newest first, revoked ones included.
     #[graphql(complexity = "20 * child_complexity")]
     async fn api_keys(&self, context: &Context<'_>) -> Result<Vec<KeyObject>> {
         let asker = asker(context)?;
         let found = keys::list(&asker.caller, &asker.desk.app).await.map_err(not_found)?;
         Ok(found.into_iter().map(KeyObject).collect())
+    }
+
+    /// Where the tenant's systems hear of what happens; none where nowhere. For staff.
+    async fn webhook_endpoint(&self, context: &Context<'_>) -> Result<Option<EndpointObject>> {
+        let asker = asker(context)?;
+        Ok(webhooks::find(&asker.caller, &asker.desk).await.map_err(not_found)?.map(EndpointObject))
+    }
+
+    /// Events that are or were on their way to the endpoint, newest first. For staff.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn webhook_deliveries(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that stand so.")] state: Option<DeliveryStateName>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<DeliveryObject>> {
+        let asker = asker(context)?;
+        let page = Asked { first, after, last, before }.page()?;
+        let found = webhooks::deliveries(&asker.caller, &asker.desk, state.map(Into::into), page).await;
+        Ok(connection(found.map_err(not_found)?, |delivery| delivery.id, DeliveryObject))
     }
 }
 
@@ -233,7 +347,7 @@ async fn node(asker: &Asker, id: &ID) -> Result<Option<Node>> {
 }
 
 /// An id in a filter; `Err` where it is none of its kind, so that nothing fulfils the filter.
-fn of<I: FromStr>(id: Option<ID>) -> Result<Option<I>, ()> {
+pub(crate) fn of<I: FromStr>(id: Option<ID>) -> Result<Option<I>, ()> {
     id.map(|id| id.parse().map_err(drop)).transpose()
 }
 
@@ -253,7 +367,7 @@ impl AllocationsFilter {
 
 impl DecisionsFilter {
     /// As [`AllocationsFilter::read`]; an instant that is none is an error.
-    fn read(self) -> Result<Option<DecisionFilter>> {
+    pub(crate) fn read(self) -> Result<Option<DecisionFilter>> {
         let (since, until) = (instant("since", self.since)?, instant("until", self.until)?);
         let ids = || {
             Some(DecisionFilter {

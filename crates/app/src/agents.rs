@@ -1,8 +1,11 @@
 //! Agents: software that acts for somebody.
 
 use crate::app::{App, or_taken};
+use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
+use crate::removal::{RemoveError, gone};
 use almoner_domain::agent::Agent;
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::AgentId;
@@ -41,9 +44,30 @@ pub async fn register(caller: &Caller, app: &App, new: NewAgent) -> Result<Agent
         .add(&agent)
         .await
         .map_err(|fault| or_taken(fault, || RegisterAgentError::Taken(agent.external_id.clone())))?;
+    let deed =
+        Deed { action: Action::RegisterAgent, subject: &agent.id, customer: None, note: agent.external_id.to_string() };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, agent = %agent.id, "agent registered");
     Ok(agent)
+}
+
+/// Removes an agent that never ran.
+pub async fn remove(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result<(), RemoveError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let found = match name {
+        Named::Id(id) => work.agents().by_id(*id).await?,
+        Named::External(id) => work.agents().by_external_id(id).await?,
+    };
+    let agent = found.ok_or(RemoveError::NotFound)?;
+    gone(work.agents().remove(agent.id).await)?;
+    let deed =
+        Deed { action: Action::RemoveAgent, subject: &agent.id, customer: None, note: agent.external_id.to_string() };
+    sign(&mut *work, app, caller, deed).await?;
+    work.commit().await?;
+    tracing::info!(%realm, agent = %agent.id, "agent removed");
+    Ok(())
 }
 
 /// An agent by our id or the provider's.

@@ -8,8 +8,10 @@ use almoner_domain::caller::Caller;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Durability;
 use almoner_domain::id::{AgentId, AllocationId};
-use almoner_domain::ledger::CarveRefusal;
-use almoner_domain::ports::{CarveAnswer, CarveRequest, Source, SubjectName, SubjectStanding};
+use almoner_domain::ledger::{Adjustment, CarveRefusal};
+use almoner_domain::ports::{
+    AdjustAnswer, AdjustRequest, CarveAnswer, CarvePreview, CarveRequest, Source, SubjectName, SubjectStanding,
+};
 use almoner_domain::scope::Scope;
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::AllocationStatement;
@@ -92,6 +94,45 @@ pub enum CarveError {
 
 /// Carves an allocation: all its lines, or none.
 pub async fn carve(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<AllocationStatement, CarveError> {
+    let (realm, request, metered) = request(caller, desk, new).await?;
+    let mut answer = desk.ledger.carve(realm, &request).await?;
+    if let CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer
+        && !leased.is_zero()
+        && desk.gates.give_back(*account).await
+    {
+        answer = desk.ledger.carve(realm, &request).await?;
+    }
+    let statement = carved(answer, &metered)?;
+    tracing::info!(%realm, allocation = %statement.allocation.id, "allocation carved");
+    Ok(statement)
+}
+
+/// What carving an allocation would take, and from where. Nothing is changed; what would be refused is refused.
+pub async fn preview(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<CarvePreview, CarveError> {
+    let (realm, request, metered) = request(caller, desk, new).await?;
+    let mut answer = desk.treasury.preview(realm, &request).await?;
+    if let Err(CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. })) = &answer
+        && !leased.is_zero()
+        && desk.gates.give_back(*account).await
+    {
+        answer = desk.treasury.preview(realm, &request).await?;
+    }
+    match answer {
+        Ok(preview) => Ok(preview),
+        Err(refused) => Err(match carved(refused, &metered) {
+            Err(why) => why,
+            // The id is new, so nothing can have been carved under it.
+            Ok(_) => Fault { operation: "preview", kind: FaultKind::Conflict, source: None }.into(),
+        }),
+    }
+}
+
+/// The request that is made of the ledger, if the caller may make it.
+async fn request(
+    caller: &Caller,
+    desk: &Desk,
+    new: NewAllocation,
+) -> Result<(Realm, CarveRequest, Vec<Metered>), CarveError> {
     let (realm, reach) = authority::allocates(caller)?;
     let source = within(desk, realm, reach, new.source).await?;
     let metered = metered(desk, realm, &new.lines).await?;
@@ -106,17 +147,67 @@ pub async fn carve(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<A
         expires_at: new.expires_at,
         durability: new.durability,
         key: None,
+        by: caller.author(),
     };
-    let mut answer = desk.ledger.carve(realm, &request).await?;
-    if let CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer
+    Ok((realm, request, metered))
+}
+
+/// Why an allocation was not made larger or smaller.
+#[derive(Debug, Error)]
+pub enum AdjustError {
+    /// As for carving: the credential, the features, their amounts and what is free.
+    #[error(transparent)]
+    Carve(#[from] CarveError),
+    /// No such allocation.
+    #[error("there is no such allocation")]
+    NotFound,
+    /// It has ended.
+    #[error("the allocation is {}; carve another", .0.as_str())]
+    Ended(AllocationState),
+    /// It has nothing of the feature.
+    #[error("the allocation has no \"{0}\"; carve another for it")]
+    NoLine(FeatureKey),
+}
+
+/// Makes an allocation larger, out of what it was carved from, or smaller, back into it: all lines or none. What gates here hold
+/// idle is called back where it is needed.
+pub async fn adjust(
+    caller: &Caller,
+    desk: &Desk,
+    id: AllocationId,
+    adjustment: Adjustment,
+    lines: &[(FeatureKey, String)],
+) -> Result<AllocationStatement, AdjustError> {
+    let (realm, reach) = authority::allocates(caller).map_err(CarveError::from)?;
+    if !sees(desk, realm, reach, id).await.map_err(CarveError::from)? {
+        return Err(AdjustError::NotFound);
+    }
+    let metered = metered(desk, realm, lines).await?;
+    let lines = metered.iter().map(|line| (line.id, line.amount)).collect();
+    let request = AdjustRequest { allocation: id, adjustment, lines, by: caller.author() };
+    let mut answer = desk.treasury.adjust(realm, &request).await.map_err(CarveError::from)?;
+    if let AdjustAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer
         && !leased.is_zero()
         && desk.gates.give_back(*account).await
     {
-        answer = desk.ledger.carve(realm, &request).await?;
+        answer = desk.treasury.adjust(realm, &request).await.map_err(CarveError::from)?;
     }
-    let statement = carved(answer, &metered)?;
-    tracing::info!(%realm, allocation = %statement.allocation.id, "allocation carved");
-    Ok(statement)
+    match answer {
+        AdjustAnswer::Adjusted(statement) => {
+            tracing::info!(%realm, allocation = %id, ?adjustment, "allocation adjusted");
+            Ok(statement)
+        }
+        AdjustAnswer::Unknown => Err(AdjustError::NotFound),
+        AdjustAnswer::Ended(state) => Err(AdjustError::Ended(state)),
+        AdjustAnswer::NoLine(feature) => {
+            let key = metered.into_iter().find(|line| line.id == feature).map(|line| line.key);
+            key.map_or(Err(AdjustError::NotFound), |key| Err(AdjustError::NoLine(key)))
+        }
+        AdjustAnswer::Refused(refusal) => match carved(CarveAnswer::Refused(refusal), &metered) {
+            Err(why) => Err(why.into()),
+            Ok(_) => Err(AdjustError::NotFound),
+        },
+    }
 }
 
 /// Takes an allocation back, with all that was carved from it: what is free returns now, what gates hold of it as they hear.
@@ -140,7 +231,7 @@ async fn end(
     if !sees(desk, realm, reach, id).await? {
         return Ok(None);
     }
-    let ended = desk.ledger.end(realm, id, state).await?;
+    let ended = desk.ledger.end(realm, id, state, &caller.author()).await?;
     if ended.is_some() {
         tracing::info!(%realm, allocation = %id, state = state.as_str(), "allocation ended");
     }

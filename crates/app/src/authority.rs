@@ -1,6 +1,6 @@
 //! Who may do what: the one place where a caller becomes a realm to work in.
 
-use almoner_domain::caller::Caller;
+use almoner_domain::caller::{Caller, Who};
 use almoner_domain::customer::Role;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, UserId};
@@ -43,9 +43,9 @@ pub(crate) fn operator(caller: &Caller) -> Result<Realm, Forbidden> {
 
 /// The caller has the machine.
 pub(crate) fn installation(caller: &Caller) -> Result<(), Forbidden> {
-    match caller {
-        Caller::Installation => Ok(()),
-        Caller::Operator { .. } | Caller::Member { .. } | Caller::Gate { .. } => Err(Forbidden::NeedsInstallation),
+    match caller.who {
+        Who::Installation => Ok(()),
+        Who::Operator { .. } | Who::Member { .. } | Who::Gate { .. } => Err(Forbidden::NeedsInstallation),
     }
 }
 
@@ -106,30 +106,30 @@ impl Reach {
 
 /// What the caller may look at. A member without a person to speak for would have a share of nobody's: it looks at nothing.
 pub(crate) fn looks(caller: &Caller) -> Result<(Realm, Reach), Forbidden> {
-    match *caller {
-        Caller::Operator { realm, .. } => Ok((realm, Reach::Tenant)),
-        Caller::Member { realm, customer, user, role, .. } => match (role, user) {
+    match caller.who {
+        Who::Operator { realm, .. } => Ok((realm, Reach::Tenant)),
+        Who::Member { realm, customer, user, role, .. } => match (role, user) {
             (Role::Owner | Role::Admin | Role::Viewer, _) => Ok((realm, Reach::Customer(customer))),
             (Role::Member, Some(user)) => Ok((realm, Reach::User(customer, user))),
             (Role::Member, None) => Err(Forbidden::NeedsRole("a member's key is a person's")),
         },
-        Caller::Gate { .. } => Err(Forbidden::NeedsRole("a gate's key opens the gate alone")),
-        Caller::Installation => Err(Forbidden::NeedsOperator),
+        Who::Gate { .. } => Err(Forbidden::NeedsRole("a gate's key opens the gate alone")),
+        Who::Installation => Err(Forbidden::NeedsOperator),
     }
 }
 
 /// What the caller may carve from, and end.
 pub(crate) fn allocates(caller: &Caller) -> Result<(Realm, Reach), Forbidden> {
-    match caller {
-        Caller::Member { role: Role::Viewer, .. } => Err(Forbidden::NeedsRole("a viewer looks and changes nothing")),
+    match caller.who {
+        Who::Member { role: Role::Viewer, .. } => Err(Forbidden::NeedsRole("a viewer looks and changes nothing")),
         _ => looks(caller),
     }
 }
 
 /// Whose people, shares and keys the caller manages.
 pub(crate) fn manages(caller: &Caller) -> Result<(Realm, Reach), Forbidden> {
-    match caller {
-        Caller::Member { role: Role::Member | Role::Viewer, .. } => Err(Forbidden::NeedsManager),
+    match caller.who {
+        Who::Member { role: Role::Member | Role::Viewer, .. } => Err(Forbidden::NeedsManager),
         _ => looks(caller),
     }
 }

@@ -1,7 +1,10 @@
 //! Customers: the organisations that subscribe.
 
 use crate::app::{App, or_taken};
+use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
+use crate::removal::{RemoveError, gone};
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::customer::Customer;
 use almoner_domain::fault::Fault;
@@ -42,9 +45,34 @@ pub async fn add(caller: &Caller, app: &App, new: NewCustomer) -> Result<Custome
         .add(&customer)
         .await
         .map_err(|fault| or_taken(fault, || AddCustomerError::Taken(customer.external_id.clone())))?;
+    let deed = Deed {
+        action: Action::AddCustomer,
+        subject: &customer.id,
+        customer: Some(customer.id),
+        note: customer.external_id.to_string(),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, customer = %customer.id, "customer added");
     Ok(customer)
+}
+
+/// Removes a customer without people, subscriptions and a history.
+pub async fn remove(caller: &Caller, app: &App, name: &Named<CustomerId>) -> Result<(), RemoveError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let customer = named(work.customers(), name).await?.ok_or(RemoveError::NotFound)?;
+    gone(work.customers().remove(customer.id).await)?;
+    let deed = Deed {
+        action: Action::RemoveCustomer,
+        subject: &customer.id,
+        customer: None,
+        note: customer.external_id.to_string(),
+    };
+    sign(&mut *work, app, caller, deed).await?;
+    work.commit().await?;
+    tracing::info!(%realm, customer = %customer.id, "customer removed");
+    Ok(())
 }
 
 /// A customer by our id or the provider's.

@@ -176,7 +176,7 @@ pub async fn accounts_among(caller: &Caller, desk: &Desk, ids: Vec<AccountId>) -
 }
 
 /// Narrows a filter to what the caller sees. False where nothing of it is left.
-fn narrow(reach: Reach, customer: &mut Option<CustomerId>, user: &mut Option<UserId>) -> bool {
+pub(crate) fn narrow(reach: Reach, customer: &mut Option<CustomerId>, user: &mut Option<UserId>) -> bool {
     let (own_customer, own_user) = (reach.customer(), reach.user());
     let fits = |asked: Option<CustomerId>| own_customer.is_none() || asked.is_none() || asked == own_customer;
     let fits_user = |asked: Option<UserId>| own_user.is_none() || asked.is_none() || asked == own_user;

@@ -1,7 +1,10 @@
 //! Features: what the provider's plans can grant and its calls can use.
 
 use crate::app::{App, or_taken};
+use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
+use crate::removal::{RemoveError, gone};
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::{Feature, FeatureKind};
@@ -42,9 +45,26 @@ pub async fn define(caller: &Caller, app: &App, new: NewFeature) -> Result<Featu
         .add(&feature)
         .await
         .map_err(|fault| or_taken(fault, || DefineFeatureError::Taken(feature.key.clone())))?;
+    let deed =
+        Deed { action: Action::DefineFeature, subject: &feature.id, customer: None, note: feature.key.to_string() };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, feature = %feature.key, "feature defined");
     Ok(feature)
+}
+
+/// Removes a feature that no plan grants.
+pub async fn remove(caller: &Caller, app: &App, key: &FeatureKey) -> Result<(), RemoveError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let feature = work.features().by_key(key).await?.ok_or(RemoveError::NotFound)?;
+    gone(work.features().remove(feature.id).await)?;
+    let deed =
+        Deed { action: Action::RemoveFeature, subject: &feature.id, customer: None, note: feature.key.to_string() };
+    sign(&mut *work, app, caller, deed).await?;
+    work.commit().await?;
+    tracing::info!(%realm, feature = %feature.key, "feature removed");
+    Ok(())
 }
 
 /// A feature by its key.

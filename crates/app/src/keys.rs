@@ -1,8 +1,10 @@
 //! API keys: issued once in plain, kept as a hash, revoked for good.
 
 use crate::app::App;
+use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden, Reach};
 use crate::{customers, users};
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, KeyId, UserId};
@@ -132,6 +134,13 @@ pub async fn issue(caller: &Caller, app: &App, new: NewKey) -> Result<Issued, Is
     }
     let issued = make(app, realm, new.kind, holder, new.name);
     work.keys().add(&issued.key).await?;
+    let deed = Deed {
+        action: Action::IssueKey,
+        subject: &issued.key.id,
+        customer: issued.key.holder.map(|holder| holder.customer),
+        note: format!("{} {}", issued.key.kind.as_str(), issued.key.name),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, key = %issued.key.id, kind = issued.key.kind.as_str(), "key issued");
     Ok(issued)
@@ -150,10 +159,18 @@ pub async fn revoke(caller: &Caller, app: &App, id: KeyId) -> Result<(), RevokeK
     let (realm, reach) = authority::manages(caller)?;
     let mut work = app.store.begin(realm).await?;
     let kept = live(&mut *work).await?;
-    let is_there = kept.iter().any(|key| key.id == id && is_within(reach, key));
-    if !is_there || !work.keys().revoke(id, app.now()).await? {
+    let found = kept.into_iter().find(|key| key.id == id && is_within(reach, key));
+    let revoked = found.ok_or(RevokeKeyError::NotFound(id))?;
+    if !work.keys().revoke(id, app.now()).await? {
         return Err(RevokeKeyError::NotFound(id));
     }
+    let deed = Deed {
+        action: Action::RevokeKey,
+        subject: &id,
+        customer: revoked.holder.map(|holder| holder.customer),
+        note: revoked.name.to_string(),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, key = %id, "key revoked");
     Ok(())
@@ -171,6 +188,13 @@ pub async fn rotate(caller: &Caller, app: &App, id: KeyId) -> Result<Issued, Rot
     }
     let issued = make(app, realm, old.kind, old.holder, old.name.clone());
     work.keys().add(&issued.key).await?;
+    let deed = Deed {
+        action: Action::RotateKey,
+        subject: &id,
+        customer: issued.key.holder.map(|holder| holder.customer),
+        note: format!("replaced by {}", issued.key.id),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, key = %issued.key.id, replaces = %id, "key rotated");
     Ok(issued)

@@ -24,7 +24,7 @@ pub enum ForfeitError {
 /// Declares a lease in doubt as spent, because its gate and its journal will not come back.
 pub async fn forfeit(caller: &Caller, ledger: &dyn Ledger, id: LeaseId) -> Result<(), ForfeitError> {
     let realm = authority::operator(caller)?;
-    if !ledger.forfeit(realm, id).await? {
+    if !ledger.forfeit(realm, id, &caller.author()).await? {
         return Err(ForfeitError::NotInDoubt(id));
     }
     tracing::warn!(%realm, lease = %id, "lease forfeited: its units count as used");

@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod allocations;
 mod app;
+pub mod audit;
 mod authority;
 pub mod customers;
 mod desk;
@@ -15,11 +16,19 @@ pub mod features;
 pub mod image_shop;
 pub mod keys;
 pub mod leases;
+pub mod lists;
+pub mod live;
 pub mod plans;
+pub mod queues;
+pub mod schedules;
+pub mod removal;
+pub mod grants;
 pub mod shares;
 pub mod subscriptions;
 pub mod tenants;
+pub mod usage;
 pub mod users;
+pub mod webhooks;
 
 pub use app::App;
 pub use authority::{FindError, Forbidden};

@@ -1,13 +1,17 @@
 //! Plans: versioned terms. A version is never changed once published; a change is a new version.
 
 use crate::app::{App, or_taken};
+use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
+use crate::removal::{RemoveError, gone};
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::FeatureKind;
-use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
+use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion, Price};
 use almoner_domain::ports::Features;
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
+use almoner_domain::time::Timestamp;
 use std::collections::BTreeSet;
 use thiserror::Error;
 
@@ -21,6 +25,17 @@ pub struct NewPlan {
     pub external_id: ExternalId,
     /// What people will call it.
     pub name: Name,
+}
+
+/// The next terms of a plan.
+#[derive(Debug, Clone)]
+pub struct NewTerms {
+    /// New subscriptions take them from then on; none for now.
+    pub effective_from: Option<Timestamp>,
+    /// What a customer pays for each month, where the provider says so.
+    pub price: Option<Price>,
+    /// What of which feature.
+    pub lines: Vec<(FeatureKey, Offer)>,
 }
 
 /// Why no plan was created.
@@ -61,6 +76,17 @@ pub enum PublishPlanError {
     /// More than a plan may have.
     #[error("a plan has at most {PLAN_LINES_MAX} lines")]
     TooManyLines,
+    /// It would begin in the past, for which people have subscribed already.
+    #[error("a version begins now or later")]
+    Past,
+    /// It would begin before, or with, the version before it.
+    #[error("version {number} begins at {from}; the next begins after that")]
+    Overlapping {
+        /// The newest version.
+        number: u32,
+        /// When it begins.
+        from: Timestamp,
+    },
     /// Another version came in between.
     #[error("version {0} was published by somebody else at the same time: look at it, then publish again")]
     Raced(u32),
@@ -78,6 +104,9 @@ pub async fn create(caller: &Caller, app: &App, new: NewPlan) -> Result<Plan, Cr
         .add(&plan)
         .await
         .map_err(|fault| or_taken(fault, || CreatePlanError::Taken(plan.external_id.clone())))?;
+    let deed =
+        Deed { action: Action::CreatePlan, subject: &plan.id, customer: None, note: plan.external_id.to_string() };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, plan = %plan.external_id, "plan created");
     Ok(plan)
@@ -95,21 +124,53 @@ pub async fn latest(caller: &Caller, app: &App, plan: &Plan) -> Result<Option<Pl
     Ok(app.store.begin(realm).await?.plans().latest(plan.id).await?)
 }
 
-/// Publishes the next version of a plan. Who subscribed to an earlier one stays on it.
+/// Removes a plan that nobody is or was subscribed to, with its versions.
+pub async fn remove(caller: &Caller, app: &App, external_id: &ExternalId) -> Result<(), RemoveError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let plan = work.plans().by_external_id(external_id).await?.ok_or(RemoveError::NotFound)?;
+    gone(work.plans().remove(plan.id).await)?;
+    let deed =
+        Deed { action: Action::RemovePlan, subject: &plan.id, customer: None, note: plan.external_id.to_string() };
+    sign(&mut *work, app, caller, deed).await?;
+    work.commit().await?;
+    tracing::info!(%realm, plan = %plan.external_id, "plan removed");
+    Ok(())
+}
+
+/// Publishes the next version of a plan, from now on or from an instant ahead. Who subscribed to an earlier one stays on it.
 pub async fn publish(
     caller: &Caller,
     app: &App,
     plan: &ExternalId,
-    terms: &[(FeatureKey, Offer)],
+    terms: NewTerms,
 ) -> Result<PlanVersion, PublishPlanError> {
     let realm = authority::operator(caller)?;
-    check_terms(terms)?;
+    check_terms(&terms.lines)?;
     let mut work = app.store.begin(realm).await?;
     let plan = work.plans().by_external_id(plan).await?.ok_or_else(|| PublishPlanError::UnknownPlan(plan.clone()))?;
-    let number = work.plans().latest(plan.id).await?.map_or(1, |version| version.number.saturating_add(1));
-    let lines = lines(work.features(), terms).await?;
-    let version = PlanVersion { id: app.new_id(), plan: plan.id, number, lines };
+    let latest = work.plans().latest(plan.id).await?;
+    let number = latest.as_ref().map_or(1, |version| version.number.saturating_add(1));
+    let now = app.now();
+    let effective_from = terms.effective_from.unwrap_or(now);
+    if effective_from < now {
+        return Err(PublishPlanError::Past);
+    }
+    // Versions tile time: of two that began at once, or in another order than their numbers, nobody could say which holds.
+    if let Some(version) = latest.filter(|version| version.effective_from >= effective_from) {
+        return Err(PublishPlanError::Overlapping { number: version.number, from: version.effective_from });
+    }
+    let lines = lines(work.features(), &terms.lines).await?;
+    let price = terms.price;
+    let version = PlanVersion { id: app.new_id(), plan: plan.id, number, effective_from, price, lines };
     work.plans().publish(&version).await.map_err(|fault| or_taken(fault, || PublishPlanError::Raced(number)))?;
+    let deed = Deed {
+        action: Action::PublishPlan,
+        subject: &version.id,
+        customer: None,
+        note: format!("{} version {number}", plan.external_id),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, plan = %plan.external_id, number, "plan version published");
     Ok(version)

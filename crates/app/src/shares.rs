@@ -1,8 +1,10 @@
 //! Shares: a part of a customer's quota that is one user's own.
 
 use crate::app::{App, or_taken};
+use crate::audit::{Deed, sign};
 use crate::authority::{self, Forbidden};
 use crate::{customers, users};
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, FeatureId, UserId};
@@ -88,6 +90,13 @@ pub async fn set_aside(caller: &Caller, app: &App, new: NewShare) -> Result<Enti
         .add_share(&share)
         .await
         .map_err(|fault| or_taken(fault, || SetAsideError::Shared(new.feature.clone())))?;
+    let deed = Deed {
+        action: Action::SetAsideShare,
+        subject: &user.id,
+        customer: Some(customer.id),
+        note: format!("{} smallest units of {}", new.amount.get(), new.feature),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, customer = %customer.id, user = %user.id, feature = %new.feature, "share set aside");
     Ok(share)

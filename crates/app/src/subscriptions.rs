@@ -1,8 +1,10 @@
 //! Subscriptions: a customer on the newest version of a plan, and the entitlements that this gives.
 
 use crate::app::{App, or_taken};
+use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
 use crate::customers;
+use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::CustomerId;
@@ -11,6 +13,7 @@ use almoner_domain::plan::PlanVersion;
 use almoner_domain::ports::Plans;
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::{ExternalId, Named};
+use almoner_domain::time::Timestamp;
 use thiserror::Error;
 
 /// A subscription to be.
@@ -18,7 +21,7 @@ use thiserror::Error;
 pub struct NewSubscription {
     /// Who.
     pub customer: Named<CustomerId>,
-    /// To which plan; its newest version is taken.
+    /// To which plan; the version in force is taken.
     pub plan: ExternalId,
     /// Where its periods start, and in whose civil time.
     pub calendar: Calendar,
@@ -58,7 +61,9 @@ pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Resu
     if work.subscriptions().running(customer.id).await?.is_some() {
         return Err(SubscribeError::Subscribed);
     }
-    let terms = terms(work.plans(), &new.plan).await?.ok_or_else(|| SubscribeError::UnknownPlan(new.plan.clone()))?;
+    let terms = terms(work.plans(), &new.plan, app.now())
+        .await?
+        .ok_or_else(|| SubscribeError::UnknownPlan(new.plan.clone()))?;
     let subscription = Subscription {
         id: app.new_id(),
         customer: customer.id,
@@ -72,9 +77,55 @@ pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Resu
         .add(&subscription, &entitlements)
         .await
         .map_err(|fault| or_taken(fault, || SubscribeError::Subscribed))?;
+    let deed = Deed {
+        action: Action::Subscribe,
+        subject: &subscription.id,
+        customer: Some(customer.id),
+        note: format!("{} version {}", new.plan, terms.number),
+    };
+    sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, customer = %customer.id, plan = %new.plan, version = terms.number, "customer subscribed");
     Ok(subscription)
+}
+
+/// Why nothing was cancelled.
+#[derive(Debug, Error)]
+pub enum CancelError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such customer.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// Nothing runs.
+    #[error("the customer has no subscription that runs")]
+    NotSubscribed,
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Ends a customer's subscription now. From then on nothing new is entitled; what was carved before lives to its own end.
+pub async fn cancel(caller: &Caller, app: &App, name: &Named<CustomerId>) -> Result<Subscription, CancelError> {
+    let realm = authority::operator(caller)?;
+    let mut work = app.store.begin(realm).await?;
+    let customer = customers::named(work.customers(), name).await?.ok_or(CancelError::UnknownCustomer)?;
+    let running = work.subscriptions().running(customer.id).await?.ok_or(CancelError::NotSubscribed)?;
+    let ended_at = app.now();
+    if !work.subscriptions().end(running.id, ended_at).await? {
+        return Err(CancelError::NotSubscribed);
+    }
+    let deed = Deed {
+        action: Action::CancelSubscription,
+        subject: &running.id,
+        customer: Some(customer.id),
+        note: String::new(),
+    };
+    sign(&mut *work, app, caller, deed).await?;
+    work.commit().await?;
+    tracing::info!(%realm, customer = %customer.id, "subscription cancelled");
+    Ok(Subscription { ended_at: Some(ended_at), ..running })
 }
 
 /// The running subscription of a customer; `None` where there is none, or no such customer.
@@ -105,9 +156,9 @@ pub async fn entitlements(
     }
 }
 
-async fn terms(plans: &mut dyn Plans, plan: &ExternalId) -> Result<Option<PlanVersion>, Fault> {
+async fn terms(plans: &mut dyn Plans, plan: &ExternalId, at: Timestamp) -> Result<Option<PlanVersion>, Fault> {
     match plans.by_external_id(plan).await? {
-        Some(plan) => plans.latest(plan.id).await,
+        Some(plan) => plans.effective(plan.id, at).await,
         None => Ok(None),
     }
 }

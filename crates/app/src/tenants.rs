@@ -2,7 +2,7 @@
 
 use crate::app::{App, or_taken};
 use crate::authority::{self, FindError, Forbidden};
-use almoner_domain::caller::Caller;
+use almoner_domain::caller::{Caller, Who};
 use almoner_domain::fault::Fault;
 use almoner_domain::tenant::{Environment, Realm, Tenant};
 use almoner_domain::text::{ExternalId, Name};
@@ -69,5 +69,5 @@ pub async fn act_for(
 }
 
 pub(crate) fn operator_of(tenant: &Tenant, environment: Environment) -> Caller {
-    Caller::Operator { realm: Realm { tenant: tenant.id, environment }, key: None }
+    Caller::here(Who::Operator { realm: Realm { tenant: tenant.id, environment }, key: None })
 }

@@ -1,12 +1,24 @@
-//! Callers: who asks for a use case. Every use case takes one first.
+//! Callers: who asks for a use case, and from where. Every use case takes one first.
 
+use crate::audit::{Author, AuthorRole};
 use crate::customer::Role;
 use crate::id::{CustomerId, KeyId, UserId};
 use crate::tenant::Realm;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who asks, with which authority, from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub who: Who,
+    /// From where.
+    pub origin: Origin,
+}
 
 /// Who asks, with which authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
+pub enum Who {
     /// Whoever has the machine: the command line beside the data. Makes tenants and their first keys.
     Installation,
     /// A tenant's staff or program, by an operator key.
@@ -38,12 +50,43 @@ pub enum Caller {
     },
 }
 
+/// Where a request came from, as far as its door knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The network address of the peer; of the proxy where one stands between.
+    pub address: Option<IpAddr>,
+    /// The request's id, as it is answered and logged.
+    pub request: Option<Arc<str>>,
+}
+
 impl Caller {
+    /// Whoever has the machine.
+    pub const INSTALLATION: Self = Self::here(Who::Installation);
+
+    /// Somebody at the command line, or a part of the program itself: nothing came over a network.
+    pub const fn here(who: Who) -> Self {
+        Self { who, origin: Origin { address: None, request: None } }
+    }
+
     /// The realm whose catalogue the caller may change.
     pub fn administers(&self) -> Option<Realm> {
-        match self {
-            Self::Operator { realm, .. } => Some(*realm),
-            Self::Installation | Self::Member { .. } | Self::Gate { .. } => None,
+        match self.who {
+            Who::Operator { realm, .. } => Some(realm),
+            Who::Installation | Who::Member { .. } | Who::Gate { .. } => None,
         }
+    }
+
+    /// The caller as what it changes is signed by.
+    pub fn author(&self) -> Author {
+        let (role, key, customer, user) = match self.who {
+            Who::Installation => (AuthorRole::Installation, None, None, None),
+            Who::Operator { key, .. } => (AuthorRole::Operator, key, None, None),
+            Who::Member { customer, user, role, key, .. } => {
+                let role = if user.is_some() { AuthorRole::Member(role) } else { AuthorRole::Program };
+                (role, Some(key), Some(customer), user)
+            }
+            Who::Gate { key, .. } => (AuthorRole::Gate, Some(key), None, None),
+        };
+        Author { role, key, customer, user, origin: self.origin.clone() }
     }
 }

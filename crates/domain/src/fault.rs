@@ -25,6 +25,8 @@ pub enum FaultKind {
     Conflict,
     /// Something already there is in the way (a unique name).
     Exists,
+    /// Something else points to what was to be removed.
+    InUse,
     /// The store holds what it must not hold, or a law of the ledger would be broken. Retrying does not help.
     Broken,
 }
@@ -35,6 +37,7 @@ impl std::fmt::Display for FaultKind {
             Self::Unavailable => "the store is unavailable",
             Self::Conflict => "two transactions collided",
             Self::Exists => "it exists already",
+            Self::InUse => "it is in use",
             Self::Broken => "the store is inconsistent",
         })
     }

@@ -1,6 +1,7 @@
 //! Grants: units issued into an entitlement, and the order in which they burn.
 
 use crate::id::{AccountId, EntitlementId, GrantId};
+use crate::text::ExternalId;
 use crate::time::Timestamp;
 use crate::units::Units;
 
@@ -25,8 +26,12 @@ pub struct Grant {
     pub expires_at: Option<Timestamp>,
     /// When it was issued.
     pub created_at: Timestamp,
-    /// When it was taken back.
+    /// When it was voided.
     pub voided_at: Option<Timestamp>,
+    /// How many of its units were taken back then; the others were used or handed out before.
+    pub taken_back: Units,
+    /// The provider's own id of it, such as an order's number.
+    pub external_id: Option<ExternalId>,
 }
 
 /// Why units were issued.
@@ -78,7 +83,7 @@ pub fn burn(grants_in_order: &[Grant], spent: Units) -> Vec<(GrantId, Units)> {
     grants_in_order
         .iter()
         .map(|grant| {
-            let burnt = grant.amount.min(rest);
+            let burnt = grant.amount.saturating_sub(grant.taken_back).min(rest);
             rest = rest.saturating_sub(burnt);
             (grant.id, burnt)
         })

@@ -43,13 +43,28 @@ pub trait Id: Copy + Eq + Ord + std::hash::Hash + Send + Sync + 'static {
     fn new(now: Timestamp, entropy: &dyn Entropy) -> Self {
         Self::from_uuid(uuid_v7(now, entropy))
     }
+
+    /// No id that is made at this instant or later is below it.
+    fn least_at(at: Timestamp) -> Self {
+        Self::from_uuid(uuid_at(at, &[0; 10]))
+    }
+
+    /// When it was made, to the millisecond, if it was made here; anything else where it was made up.
+    fn made_at(self) -> Timestamp {
+        let millis = i64::try_from(self.uuid().as_u128() >> 80).unwrap_or(i64::MAX);
+        Timestamp::from_micros(millis.saturating_mul(1_000))
+    }
 }
 
 fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
     let mut random = [0u8; 10];
     entropy.fill(&mut random);
+    uuid_at(now, &random)
+}
+
+fn uuid_at(now: Timestamp, random: &[u8; 10]) -> Uuid {
     let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid()
 }
 
 fn encode(prefix: &str, uuid: Uuid, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,6 +161,8 @@ registry! {
     DecisionId = "dec";
     /// One entry of the outbox.
     NoticeId = "ntc";
+    /// One entry of the audit trail.
+    AuditId = "aud";
 }
 
 #[cfg(test)]
@@ -161,5 +178,20 @@ mod tests {
         assert!(text.to_uppercase().parse::<AllocationId>().is_err());
         assert!(format!("{text}0").parse::<AllocationId>().is_err());
         assert!(format!("alc_8{}", &text[5..]).parse::<AllocationId>().is_err(), "129 bits");
+    }
+
+    #[test]
+    fn the_least_id_of_an_instant_is_below_all_that_are_made_then() {
+        struct Least;
+        impl Entropy for Least {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(0);
+            }
+        }
+        let at = Timestamp::from_micros(1_700_000_000_123_456);
+        let least = AllocationId::least_at(at);
+        assert!(least <= AllocationId::new(at, &Least));
+        assert!(least > AllocationId::least_at(Timestamp::from_micros(at.as_micros() - 1_000)));
+        assert_eq!(least.made_at(), Timestamp::from_micros(1_700_000_000_123_000));
     }
 }

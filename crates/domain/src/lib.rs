@@ -3,15 +3,19 @@
 //! Promise: every law of the ledger is a pure function here, and a value that exists is valid.
 //! It will never know a database, a network, a runtime, a clock of its own, or how anything is written on a wire.
 
+pub mod address;
 pub mod agent;
 pub mod allocation;
+pub mod audit;
 pub mod caller;
 pub mod customer;
 pub mod decision;
+pub mod delivery;
 pub mod entropy;
 pub mod fault;
 pub mod feature;
 pub mod grant;
+pub mod happening;
 pub mod hold;
 pub mod id;
 pub mod key;
@@ -25,6 +29,8 @@ pub mod period;
 pub mod plan;
 pub mod ports;
 pub mod principal;
+pub mod queue;
+pub mod schedule;
 pub mod scope;
 pub mod standing;
 pub mod statement;
@@ -33,3 +39,5 @@ pub mod tenant;
 pub mod text;
 pub mod time;
 pub mod units;
+pub mod usage;
+pub mod webhook;

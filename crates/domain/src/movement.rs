@@ -51,6 +51,15 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All words.
+    pub const WORDS: [&str; 9] =
+        ["grant", "share", "carve", "return", "lease", "hold", "duplicate", "lapse", "forfeit"];
+
+    /// A word that is one of them.
+    pub fn known(word: &str) -> Option<&'static str> {
+        Self::WORDS.into_iter().find(|known| *known == word)
+    }
+
     /// The word in tables, and the id it goes with.
     pub fn parts(self) -> (&'static str, uuid::Uuid) {
         use crate::id::Id;
@@ -82,5 +91,22 @@ impl Cause {
             "forfeit" => Self::Forfeit(Id::from_uuid(id)),
             _ => return None,
         })
+    }
+}
+
+/// The id of what it was, of its own kind.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Grant(id) => id.fmt(f),
+            Self::Share(id) => id.fmt(f),
+            Self::Carve(id) => id.fmt(f),
+            Self::Return(id) => id.fmt(f),
+            Self::Lease(id) => id.fmt(f),
+            Self::Hold(id) => id.fmt(f),
+            Self::Duplicate(id) => id.fmt(f),
+            Self::Lapse(id) => id.fmt(f),
+            Self::Forfeit(id) => id.fmt(f),
+        }
     }
 }

@@ -1,11 +1,18 @@
 //! Notices: what other systems want to hear of, written to the outbox in the transaction in which it happens.
 
 use crate::allocation::AllocationState;
+use crate::happening::HappeningKind;
 use crate::id::{AccountId, AllocationId, LeaseId, NoticeId};
 use crate::time::Timestamp;
 
 /// The share of an account's units whose use is announced, in percent.
 pub const THRESHOLD_PERCENT: i64 = 80;
+
+/// What an entry is called when four fifths of an account are used; its owner says whether that is an allocation's or an
+/// entitlement's.
+pub const ACCOUNT_THRESHOLD: &str = "account.threshold";
+/// What an entry is called when all of an account is used.
+pub const ACCOUNT_EXHAUSTED: &str = "account.exhausted";
 
 /// One entry of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +36,14 @@ pub enum Event {
     ThresholdReached(AccountId),
     /// All of an account is used.
     Exhausted(AccountId),
+    /// A customer's usage period began with its units issued into this account.
+    PeriodBegan(AccountId),
     /// A gate fell silent and its units are charged until it settles.
     LeaseInDoubt(LeaseId),
+    /// An entitlement's window that follows an earlier one is open: the account that holds it.
+    EntitlementReset(AccountId),
+    /// Somebody tries whether the webhook endpoint hears.
+    Test,
 }
 
 impl Event {
@@ -42,9 +55,12 @@ impl Event {
             Self::AllocationEnded(id, AllocationState::Expired) => ("allocation.expired", id.uuid()),
             Self::AllocationEnded(id, AllocationState::Revoked) => ("allocation.revoked", id.uuid()),
             Self::AllocationEnded(id, _) => ("allocation.closed", id.uuid()),
-            Self::ThresholdReached(id) => ("account.threshold", id.uuid()),
-            Self::Exhausted(id) => ("account.exhausted", id.uuid()),
+            Self::ThresholdReached(id) => (ACCOUNT_THRESHOLD, id.uuid()),
+            Self::Exhausted(id) => (ACCOUNT_EXHAUSTED, id.uuid()),
+            Self::PeriodBegan(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
             Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
+            Self::EntitlementReset(id) => ("entitlement.reset", id.uuid()),
+            Self::Test => (HappeningKind::Test.as_str(), uuid::Uuid::nil()),
         }
     }
 }

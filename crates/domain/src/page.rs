@@ -9,7 +9,7 @@ use uuid::Uuid;
 pub const PAGE_MAX: u16 = 100;
 
 /// Which stretch of a list is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Page {
     /// Only entries after this one, in the order of the list.
     pub after: Option<Uuid>,
@@ -20,7 +20,7 @@ pub struct Page {
 }
 
 /// How many entries, from which end. At most [`PAGE_MAX`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Take {
     /// The first ones.
     First(u16),
@@ -50,5 +50,11 @@ impl<T> Stretch<T> {
     /// All of a list.
     pub const fn whole(entries: Vec<T>) -> Self {
         Self { entries, before: false, after: false }
+    }
+
+    /// The same stretch of what its entries come to.
+    pub fn try_map<U, E>(self, read: impl FnMut(T) -> Result<U, E>) -> Result<Stretch<U>, E> {
+        let Self { entries, before, after } = self;
+        Ok(Stretch { entries: entries.into_iter().map(read).collect::<Result<_, _>>()?, before, after })
     }
 }

@@ -4,7 +4,9 @@ use crate::feature::StaticValue;
 use crate::id::{FeatureId, PlanId, PlanVersionId};
 use crate::period::UsagePeriod;
 use crate::text::{ExternalId, Name};
+use crate::time::Timestamp;
 use crate::units::Units;
+use thiserror::Error;
 
 /// A plan, whatever its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +28,49 @@ pub struct PlanVersion {
     pub plan: PlanId,
     /// 1, 2, 3, ...
     pub number: u32,
+    /// New subscriptions take it from then on, until a later version's turn.
+    pub effective_from: Timestamp,
+    /// What a customer pays for each month, where the provider says so. Almoner charges nobody; it is told with the terms.
+    pub price: Option<Price>,
     /// What it grants: at most one line a feature.
     pub lines: Vec<PlanLine>,
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Price {
+    /// In ten-thousandths of the currency's unit.
+    pub amount: Units,
+    /// Of which currency.
+    pub currency: Currency,
+}
+
+impl Price {
+    /// Decimal places of amounts.
+    pub const PLACES: u8 = 4;
+}
+
+/// A currency by its code of ISO 4217, such as `EUR`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Currency([u8; 3]);
+
+/// Why a text is no currency.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("must be three capital letters (ISO 4217) such as EUR")]
+pub struct CurrencyError;
+
+impl Currency {
+    /// Reads a code. That it is in use is left to whoever charges.
+    pub fn parse(text: &str) -> Result<Self, CurrencyError> {
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
+        if code.iter().all(u8::is_ascii_uppercase) { Ok(Self(code)) } else { Err(CurrencyError) }
+    }
+}
+
+impl std::fmt::Display for Currency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+    }
 }
 
 /// What a plan grants of one feature.

@@ -7,6 +7,7 @@ use crate::gate::Gate;
 use crate::handle::Target;
 use crate::purse::Purse;
 use almoner_domain::allocation::AllocationState;
+use almoner_domain::audit::Author;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
@@ -46,7 +47,12 @@ impl Gate {
 
     /// Closes an allocation and all that was carved from it: what is free returns now, what is held when it settles. Once this
     /// has answered, nothing more comes out of any of them here. Closing again answers the same.
-    pub async fn close(&self, by: Credential, id: AllocationId) -> Result<AllocationStatement, Refusal> {
+    pub async fn close(
+        &self,
+        by: Credential,
+        id: AllocationId,
+        author: &Author,
+    ) -> Result<AllocationStatement, Refusal> {
         let known = self.lookup.allocation(by.realm, id).await.map_err(away)?;
         if known.is_none() {
             return Err(Refusal::UnknownAllocation);
@@ -55,7 +61,7 @@ impl Gate {
         // What is idle here goes back first, so that the answer can say that it has returned.
         let settled = self.courier.run(self.purses.below(id), Want::Settle).await;
         let ended = match settled {
-            Ok(()) => self.ledger.end(by.realm, id, AllocationState::Closed).await.map_err(away),
+            Ok(()) => self.ledger.end(by.realm, id, AllocationState::Closed, author).await.map_err(away),
             Err(_) => Err(Refusal::Unavailable(None)),
         };
         self.handles.forget(by.realm, &Target::Allocation(id));
@@ -109,6 +115,13 @@ impl Gates for Gate {
     async fn give_back(&self, account: AccountId) -> bool {
         let Some(purse) = self.purses.find(account) else { return false };
         self.courier.run([purse], Want::GiveBack).await.is_ok()
+    }
+
+    async fn tell(&self, accounts: &[AccountId]) {
+        let purses = accounts.iter().filter_map(|account| self.purses.find(*account));
+        let unheard = purses.filter(|purse| purse.open().is_some_and(|state| state.dirty_since.is_some()));
+        // What cannot be told now is told in a coming round.
+        let _ = self.courier.run(unheard, Want::Tell).await;
     }
 }
 

@@ -24,8 +24,6 @@ pub struct GateConfig {
     pub credential_ttl: Duration,
     /// How often the change feed is read.
     pub feed_interval: Duration,
-    /// How often allocations and holds past their time are swept.
-    pub sweep_interval: Duration,
     /// How long a call waits for units from the ledger before it is denied as `unavailable`.
     pub lease_patience: Duration,
     /// How long a call waits for units that another gate holds idle before it is denied as `exhausted`.
@@ -48,7 +46,6 @@ impl Default for GateConfig {
             idempotency_keys_max: 64_000_000,
             credential_ttl: Duration::from_secs(5),
             feed_interval: Duration::from_millis(100),
-            sweep_interval: Duration::from_millis(500),
             lease_patience: Duration::from_secs(5),
             recall_patience: Duration::from_secs(1),
             mark_parts: 8,

@@ -1,4 +1,4 @@
-//! What a gate watches beside its calls: the change feed, recalls, and what time alone asks for.
+//! What a gate watches beside its calls: holds in its own memory that are past their time, the change feed, and recalls.
 
 use crate::courier::Want;
 use crate::gate::Gate;
@@ -16,13 +16,11 @@ use tokio::time::{Instant, sleep};
 const CHANGES_MAX: u64 = 1_000;
 /// How often the ledger is asked for recalls, which is also the gate's sign of life.
 const RECALL_INTERVAL: Duration = Duration::from_millis(500);
-/// Things swept in one transaction of each kind.
-const SWEEP_MAX: u64 = 500;
 
 /// Runs until the gate is dropped or the task is ended.
 pub(crate) async fn run(gate: Weak<Gate>) {
     let mut position = None;
-    let (mut swept, mut recalled) = (Instant::now(), Instant::now());
+    let mut recalled = Instant::now();
     loop {
         let Some(gate) = gate.upgrade() else { return };
         gate.expire_holds();
@@ -33,14 +31,6 @@ pub(crate) async fn run(gate: Weak<Gate>) {
             recalled = Instant::now();
             if let Err(fault) = gate.answer_recalls().await {
                 tracing::debug!(error = &fault as &dyn std::error::Error, "recalls could not be read");
-            }
-        }
-        if swept.elapsed() >= gate.config.sweep_interval {
-            swept = Instant::now();
-            match gate.ledger.sweep(SWEEP_MAX).await {
-                Ok(done) if done != almoner_domain::ports::Swept::default() => tracing::info!(?done, "swept"),
-                Ok(_) => {}
-                Err(fault) => tracing::debug!(error = &fault as &dyn std::error::Error, "could not sweep"),
             }
         }
         let pause = gate.config.feed_interval;

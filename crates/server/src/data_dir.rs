@@ -1,9 +1,13 @@
 //! The data folder: the database, the journal, and who this gate is. Nobody else's business on the machine.
 
+use crate::config::SealKey;
+use crate::seal::KEY_BYTES;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::id::{Id, NodeId};
 use almoner_domain::time::Clock;
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -51,7 +55,7 @@ impl DataDir {
         self.root.join("almoner.db")
     }
 
-    /// The address of the embedded database.
+    /// The address of the embedded database, before this process opens it.
     pub fn database_url(&self) -> anyhow::Result<String> {
         // Made here, because SQLite gives its own files the mode of this one.
         let path = self.database();
@@ -61,7 +65,13 @@ impl DataDir {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("cannot write the database {}", path.display()))?;
-        let path = fs::canonicalize(&path)?;
+        self.open_database_url()
+    }
+
+    /// The address of the embedded database that this process has open. The file is not touched: who opens and closes a file by
+    /// itself ends all locks that its process has on it, those of SQLite too, and another process may then delete its log.
+    pub fn open_database_url(&self) -> anyhow::Result<String> {
+        let path = fs::canonicalize(self.database())?;
         let path = path.to_str().context("the path of the data folder is not UTF-8")?;
         Ok(format!("sqlite://{}", percent_encoded(path)))
     }
@@ -80,6 +90,18 @@ impl DataDir {
             }
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
+    }
+
+    /// The key that secrets are sealed by, where no setting names one: made at first, the same ever after.
+    pub fn seal_key(&self, entropy: &dyn Entropy) -> anyhow::Result<SealKey> {
+        let path = self.root.join("seal.key");
+        if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
+            let mut key = [0u8; KEY_BYTES];
+            entropy.fill(&mut key);
+            let text = format!("{}\n", STANDARD.encode(key));
+            self.keep(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        SealKey::read_file(&path)
     }
 
     /// Whole and synced, or not there: an identity lost after its first lease would leave that lease in doubt for good.
@@ -122,6 +144,20 @@ mod tests {
         assert_eq!((mode(&root), mode(&root.join("node"))), (0o700, 0o600));
         assert!(DataDir::at(&root).database_url().unwrap().ends_with("/a%20b/almoner.db"));
         assert_eq!(mode(&root.join("almoner.db")), 0o600);
+    }
+
+    #[test]
+    fn the_seals_key_is_the_same_after_a_restart_and_a_damaged_one_is_not_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(root.path()).unwrap();
+        let key = || dir.seal_key(&OsEntropy).map(|key| *key.bytes());
+        let first = key().unwrap();
+        assert_eq!(key().unwrap(), first);
+        let path = root.path().join("seal.key");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "c2hvcnQ=").unwrap();
+        let refusal = key().unwrap_err().to_string();
+        assert!(refusal.contains("seal.key") && !refusal.contains("c2hvcnQ"), "{refusal}");
     }
 
     #[test]

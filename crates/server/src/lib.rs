@@ -8,6 +8,7 @@ pub mod config;
 mod data_dir;
 mod http;
 mod open_files;
+mod seal;
 mod os_entropy;
 mod serve;
 mod shutdown;

@@ -1,9 +1,10 @@
 //! Serving: from a free port to a stop that leaves nothing behind.
 
-use crate::config::{Role, Settings};
+use crate::config::Settings;
 use crate::http::{self, Shared};
 use crate::shutdown::StopSignals;
 use crate::{DataDir, open_files, wiring};
+use almoner_api::Live;
 use anyhow::{Context, bail};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -24,21 +25,20 @@ pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) 
     let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let store = wiring::store(settings).await?;
-    let gate = wiring::gate(settings, &dir, store.clone()).await?;
-    let api = match settings.node.role {
-        Role::All => Some(wiring::desk(store, gate.clone())),
-        Role::Gate => None,
+    let role = settings.node.role;
+    let gate = if role.has_gate() { Some(wiring::gate(settings, &dir, store.clone()).await?) } else { None };
+    let jobs = wiring::jobs(settings).await?;
+    let api = match role.has_api() {
+        true => Some(Live::start(wiring::desk(settings, &dir, store.clone(), jobs.clone(), gate.clone())?)),
+        false => None,
     };
-    let shared = Arc::new(Shared::new(gate, wiring::clock(), wiring::entropy()));
-    let server = http::server(settings, listener, shared.clone(), api)?;
+    let runner = if role.has_runner() { Some(wiring::runner(settings, &dir, store, jobs.clone()).await?) } else { None };
+    let shared = Arc::new(Shared::new(gate, runner, wiring::clock(), wiring::entropy()));
+    let server = http::server(settings, listener, shared.clone(), api.clone())?;
     let handle = server.handle();
     let mut serving = tokio::spawn(server);
     announce(address);
-    let parts = match settings.node.role {
-        Role::All => "all parts",
-        Role::Gate => "the gate",
-    };
-    tracing::info!(%address, parts, version = env!("CARGO_PKG_VERSION"), "serving");
+    tracing::info!(%address, parts = role.told(), version = env!("CARGO_PKG_VERSION"), "serving");
     let signal = tokio::select! {
         ended = &mut serving => match ended {
             Ok(Ok(())) => bail!("the HTTP server ended by itself"),
@@ -50,6 +50,9 @@ pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) 
     tracing::info!("{signal}: stopping");
     signals.insist();
     let limit = Duration::from_secs(settings.http.shutdown_timeout_s);
+    if let Some(live) = api {
+        live.close();
+    }
     let stop = stop(&shared, &handle, limit);
     if tokio::time::timeout(limit, stop).await.is_err() {
         bail!("did not stop within {} s; the next start recovers from the journal", limit.as_secs());
@@ -58,12 +61,13 @@ pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) 
     Ok(())
 }
 
-/// Open requests are answered, new connections are not taken, then the gate returns its leases.
+/// Open requests are answered, new connections are not taken, the runner ends what it has begun, then the gate returns its
+/// leases.
 async fn stop(shared: &Shared, handle: &actix_web::dev::ServerHandle, limit: Duration) {
     shared.begin_stop();
     handle.pause().await;
     // Not actix's own graceful stop: it waits for idle keep-alive connections too, which only their clients can end.
-    // A third of the time is left for the gate.
+    // A third of the time is left for the runner and the gate.
     let drain = async {
         while shared.open_requests() > 0 {
             tokio::time::sleep(DRAIN_LOOK).await;
@@ -74,5 +78,10 @@ async fn stop(shared: &Shared, handle: &actix_web::dev::ServerHandle, limit: Dur
         tracing::warn!(open = shared.open_requests(), "requests were still open");
     }
     handle.stop(false).await;
-    shared.gate.stop().await;
+    if let Some(runner) = &shared.runner {
+        runner.stop(limit / 6).await;
+    }
+    if let Some(gate) = &shared.gate {
+        gate.stop().await;
+    }
 }

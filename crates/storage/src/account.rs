@@ -200,6 +200,25 @@ pub(crate) async fn of_windows(
     Ok(accounts.into_iter().filter(wanted).collect())
 }
 
+/// Those of these accounts of entitlements that follow an earlier window of the same entitlement, in their order.
+pub(crate) async fn following(tx: &Tx, accounts: &[Account]) -> Result<Vec<AccountId>, Trouble> {
+    let of = |account: &Account| match account.owner {
+        AccountOwner::Entitlement(id) => Some((id.uuid(), account.window.start.as_micros())),
+        AccountOwner::Allocation(_) => None,
+    };
+    let ids: Vec<Uuid> = accounts.iter().filter_map(of).map(|(id, _)| id).collect();
+    let Some(latest) = accounts.iter().filter_map(of).map(|(_, start)| start).max() else { return Ok(Vec::new()) };
+    let earlier =
+        tx.all_among::<Entity, _>(Column::EntitlementId, &ids, |rows| rows.filter(Column::WindowStart.lt(latest)));
+    let earlier = earlier.await?;
+    let follows = |account: &&Account| {
+        of(account).is_some_and(|(id, start)| {
+            earlier.iter().any(|row| row.entitlement_id == Some(id) && row.window_start < start)
+        })
+    };
+    Ok(accounts.iter().filter(follows).map(|account| account.id).collect())
+}
+
 /// Entitlements' accounts of any realm whose window is over and that are not closed, deepest first.
 pub(crate) async fn over(tx: &Everywhere, limit: u64) -> Result<Vec<(Realm, AccountId)>, Trouble> {
     let rows = tx.rows::<Entity>().filter(Expr::cust("entitlement_id IS NOT NULL AND NOT closed"));

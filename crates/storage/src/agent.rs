@@ -52,6 +52,10 @@ impl SqlWork {
         self.catalogue()?.add::<Entity>(row).await
     }
 
+    async fn remove_agent(&self, id: AgentId) -> Result<bool, Trouble> {
+        Ok(self.catalogue()?.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
+    }
+
     async fn agent(&self, name: &Named<AgentId>) -> Result<Option<Agent>, Trouble> {
         named(self.tx()?, name).await
     }
@@ -69,5 +73,9 @@ impl Agents for SqlWork {
 
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault> {
         self.agent(&Named::Id(id)).await.map_err(|trouble| trouble.into_fault("agent"))
+    }
+
+    async fn remove(&mut self, id: AgentId) -> Result<bool, Fault> {
+        self.remove_agent(id).await.map_err(|trouble| trouble.or_in_use().into_fault("remove_agent"))
     }
 }

@@ -117,6 +117,12 @@ pub(crate) async fn find_steady(tx: &Tx, id: AllocationId) -> Result<Option<Allo
     Ok(with_lines(tx, rows).await?.pop())
 }
 
+/// One, held for change.
+pub(crate) async fn find_for_change(tx: &Tx, id: AllocationId) -> Result<Option<Allocation>, Trouble> {
+    let rows = tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).hold(Hold::Change).all().await?;
+    Ok(with_lines(tx, rows).await?.pop())
+}
+
 /// The allocation carved under an idempotency key, when, and by which request.
 pub(crate) async fn by_key(tx: &Tx, key: [u8; 16]) -> Result<Option<(AllocationId, Timestamp, [u8; 16])>, Trouble> {
     let row = tx.rows::<Entity>().filter(Column::KeyHash.eq(key.to_vec())).one().await?;
@@ -178,7 +184,7 @@ pub(crate) async fn add(tx: &Tx, allocations: &[&Allocation], key: Option<KeyMar
     Ok(())
 }
 
-/// Writes back allocations that ended, with what went back of each line.
+/// Writes back allocations that ended or were adjusted, with what became of each line.
 pub(crate) async fn write_back(tx: &Tx, allocations: &[&Allocation]) -> Result<(), Trouble> {
     let rows = allocations.iter().map(|allocation| row(allocation, None)).collect::<Result<Vec<_>, _>>()?;
     tx.insert::<Entity>(&rows, Clash::Update(&[Column::State])).await?;

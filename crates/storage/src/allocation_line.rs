@@ -68,8 +68,8 @@ pub(crate) async fn add(tx: &Tx, allocations: &[&Allocation]) -> Result<(), Trou
     Ok(())
 }
 
-/// Writes back what went back.
+/// Writes back what went back, and what was added or taken.
 pub(crate) async fn write_back(tx: &Tx, allocations: &[&Allocation]) -> Result<(), Trouble> {
-    tx.insert::<Entity>(&rows(allocations)?, Clash::Update(&[Column::Returned])).await?;
+    tx.insert::<Entity>(&rows(allocations)?, Clash::Update(&[Column::Carved, Column::Returned])).await?;
     Ok(())
 }

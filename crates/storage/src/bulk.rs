@@ -4,6 +4,7 @@
 //! prepares once and the driver keeps.
 
 use crate::trouble::Trouble;
+use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn,
     Statement, Value,
@@ -19,6 +20,8 @@ pub(crate) enum Clash<'c, C> {
     Skip,
     /// These columns of the row that is there take the new values.
     Update(&'c [C]),
+    /// The new values of these columns are added to those of the row that is there.
+    Add(&'c [C]),
 }
 
 /// A column whose value does not come from the row.
@@ -44,28 +47,57 @@ pub(crate) async fn insert<E>(
 where
     E: EntityTrait,
 {
-    let backend = conn.get_database_backend();
+    let mut written = 0;
+    for statement in statements::<E>(conn.get_database_backend(), rows, fixed, &tail::<E>(clash)) {
+        written += conn.execute_raw(statement).await?.rows_affected();
+    }
+    Ok(written)
+}
+
+/// Writes rows unless a unique one is in the way, and answers the `id` of each that was written.
+pub(crate) async fn insert_new<E>(
+    conn: &DatabaseTransaction,
+    rows: &[E::Model],
+    fixed: &[Fixed<E::Column>],
+    id: E::Column,
+) -> Result<Vec<Uuid>, Trouble>
+where
+    E: EntityTrait,
+{
+    let tail = format!("{} RETURNING \"{}\"", tail::<E>(Clash::Skip), id.as_str());
+    let mut written = Vec::with_capacity(rows.len());
+    for statement in statements::<E>(conn.get_database_backend(), rows, fixed, &tail) {
+        for row in conn.query_all_raw(statement).await? {
+            written.push(row.try_get_by_index(0)?);
+        }
+    }
+    Ok(written)
+}
+
+/// The statements that write these rows, each made when it is its turn.
+fn statements<'r, E: EntityTrait>(
+    backend: DbBackend,
+    rows: &'r [E::Model],
+    fixed: &'r [Fixed<E::Column>],
+    tail: &'r str,
+) -> impl Iterator<Item = Statement> + 'r {
     let shapes: &[usize] = match backend {
         DbBackend::Postgres => &SHAPES_POSTGRES,
         _ => &SHAPES_SQLITE,
     };
-    let (head, tail) = (head::<E>(), tail::<E>(clash));
+    let head = head::<E>();
     let columns: Vec<E::Column> = E::Column::iter().collect();
-    let (mut written, mut rest) = (0, rows);
-    for shape in shapes {
-        let mut statement = String::new();
-        while rest.len() >= *shape {
-            if statement.is_empty() {
-                statement = sql(backend, &head, columns.len(), *shape, &tail);
-            }
-            let (now, later) = rest.split_at(*shape);
-            let values: Vec<Value> = now.iter().flat_map(|row| values::<E>(row, &columns, fixed)).collect();
-            let result = conn.execute_raw(Statement::from_sql_and_values(backend, &statement, values)).await?;
-            written += result.rows_affected();
-            rest = later;
+    let (mut rest, mut written) = (rows, (0, String::new()));
+    std::iter::from_fn(move || {
+        let shape = *shapes.iter().find(|shape| rest.len() >= **shape)?;
+        if written.0 != shape {
+            written = (shape, sql(backend, &head, columns.len(), shape, tail));
         }
-    }
-    Ok(written)
+        let (now, later) = rest.split_at(shape);
+        rest = later;
+        let values: Vec<Value> = now.iter().flat_map(|row| values::<E>(row, &columns, fixed)).collect();
+        Some(Statement::from_sql_and_values(backend, &written.1, values))
+    })
 }
 
 fn values<'r, E: EntityTrait>(
@@ -92,11 +124,19 @@ fn tail<E: EntityTrait>(clash: Clash<'_, E::Column>) -> String {
         Clash::Refuse => String::new(),
         Clash::Skip => " ON CONFLICT DO NOTHING".to_owned(),
         Clash::Update(columns) => {
-            let key: Vec<String> = E::PrimaryKey::iter().map(|k| format!("\"{}\"", k.into_column().as_str())).collect();
-            let sets: Vec<String> = columns.iter().map(|c| format!("\"{0}\" = excluded.\"{0}\"", c.as_str())).collect();
-            format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "))
+            change::<E>(columns.iter().map(|c| format!("\"{0}\" = excluded.\"{0}\"", c.as_str())).collect())
+        }
+        Clash::Add(columns) => {
+            let table = E::default().table_name();
+            let sum = |c: &E::Column| format!("\"{0}\" = \"{table}\".\"{0}\" + excluded.\"{0}\"", c.as_str());
+            change::<E>(columns.iter().map(sum).collect())
         }
     }
+}
+
+fn change<E: EntityTrait>(sets: Vec<String>) -> String {
+    let key: Vec<String> = E::PrimaryKey::iter().map(|k| format!("\"{}\"", k.into_column().as_str())).collect();
+    format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "))
 }
 
 fn sql(backend: DbBackend, head: &str, width: usize, rows: usize, tail: &str) -> String {

@@ -4,23 +4,24 @@ use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{account, agent, allocation, books, customer, session, statement, user};
+use crate::{account, agent, allocation, audit, books, customer, session, statement, user};
 use almoner_domain::allocation::Allocation;
+use almoner_domain::audit::Action;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, FeatureId, UserId};
-use almoner_domain::ledger::{self, CarveOrder, RETENTION};
-use almoner_domain::ports::{CarveAnswer, CarveRequest, Source, SubjectName};
+use almoner_domain::ledger::{self, Books, CarveOrder, RETENTION};
+use almoner_domain::ports::{CarveAnswer, CarvePreview, CarveRequest, PreviewLine, Source, SubjectName};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
 use std::sync::Arc;
 
 /// How often the windows may have to be opened before a carve finds them open: once, and once more where one ends just then.
-const OPENINGS_MAX: usize = 3;
+pub(crate) const OPENINGS_MAX: usize = 3;
 
-/// What an attempt to carve comes to.
-enum Attempt {
+/// What an attempt at a customer's current windows comes to.
+pub(crate) enum Attempt<A> {
     /// An answer.
-    Done(Box<CarveAnswer>),
+    Done(Box<A>),
     /// The customer's current windows must be opened first. They are in a transaction of their own, because a refused carve
     /// leaves nothing behind, and the account that it names in its refusal must be there.
     Open(CustomerId),
@@ -45,21 +46,69 @@ impl SqlStore {
     }
 }
 
-async fn carve(tx: &Tx, request: &CarveRequest) -> Result<Outcome<Attempt>, Trouble> {
+async fn carve(tx: &Tx, request: &CarveRequest) -> Result<Outcome<Attempt<CarveAnswer>>, Trouble> {
     let done = |answer| Ok(Outcome::Undo(Attempt::Done(Box::new(answer))));
     if let Some(answer) = repeated(tx, request).await? {
         return done(answer);
     }
+    let (mut books, order) = match ready(tx, request).await? {
+        Ready::Open(customer) => return Ok(Outcome::Undo(Attempt::Open(customer))),
+        Ready::Nobody(answer) => return done(*answer),
+        Ready::Books(books, order) => (books, order),
+    };
+    match ledger::carve(&mut books, &order)? {
+        Err(refusal) => done(CarveAnswer::Refused(refusal)),
+        Ok(id) => {
+            books::write_back(tx, &books, request.key).await?;
+            audit::sign(tx, &request.by, Action::CarveAllocation, id, order.principals.customer, String::new()).await?;
+            let answer = CarveAnswer::Carved(statement::must(tx, id).await?);
+            Ok(Outcome::Keep(Attempt::Done(Box::new(answer))))
+        }
+    }
+}
+
+/// What carving would take, in a transaction that is undone.
+pub(crate) async fn preview(
+    tx: &Tx,
+    request: &CarveRequest,
+) -> Result<Attempt<Result<CarvePreview, CarveAnswer>>, Trouble> {
+    let done = |answer| Ok(Attempt::Done(Box::new(answer)));
+    let (mut books, order) = match ready(tx, request).await? {
+        Ready::Open(customer) => return Ok(Attempt::Open(customer)),
+        Ready::Nobody(answer) => return done(Err(*answer)),
+        Ready::Books(books, order) => (books, order),
+    };
+    let id = match ledger::carve(&mut books, &order)? {
+        Err(refusal) => return done(Err(CarveAnswer::Refused(refusal))),
+        Ok(id) => id,
+    };
+    let expires_at = books.allocations.get(id)?.expires_at;
+    let line = |(_, account, amount): &(_, Option<AccountId>, _)| {
+        Some(PreviewLine { amount: *amount, from: books.accounts.find((*account)?)?.clone() })
+    };
+    done(Ok(CarvePreview { expires_at, lines: order.lines.iter().filter_map(line).collect() }))
+}
+
+/// What a carve works on.
+enum Ready<'t> {
+    Books(Box<Books<'t>>, Box<CarveOrder>),
+    Open(CustomerId),
+    Nobody(Box<CarveAnswer>),
+}
+
+async fn ready<'t>(tx: &'t Tx, request: &CarveRequest) -> Result<Ready<'t>, Trouble> {
     let giver = match &request.source {
         Source::Subject(name) => from_subject(tx, name).await?,
         Source::Allocation(parent) => from_allocation(tx, *parent).await?,
     };
     let giver = match giver {
         Found::Giver(giver) => giver,
-        Found::Open(customer) => return Ok(Outcome::Undo(Attempt::Open(customer))),
-        Found::Nobody(answer) => return done(*answer),
+        Found::Open(customer) => return Ok(Ready::Open(customer)),
+        Found::Nobody(answer) => return Ok(Ready::Nobody(answer)),
     };
-    let Some(agent) = agent::named(tx, &request.agent).await? else { return done(CarveAnswer::UnknownAgent) };
+    let Some(agent) = agent::named(tx, &request.agent).await? else {
+        return Ok(Ready::Nobody(Box::new(CarveAnswer::UnknownAgent)));
+    };
     let order = order(tx, request, &giver, agent.id).await?;
 
     let mut books = tx.books();
@@ -70,14 +119,7 @@ async fn carve(tx: &Tx, request: &CarveRequest) -> Result<Outcome<Attempt>, Trou
     if let Some(parent) = giver.parent {
         books.allocations.load(parent.id, parent);
     }
-    match ledger::carve(&mut books, &order)? {
-        Err(refusal) => done(CarveAnswer::Refused(refusal)),
-        Ok(id) => {
-            books::write_back(tx, &books, request.key).await?;
-            let answer = CarveAnswer::Carved(statement::must(tx, id).await?);
-            Ok(Outcome::Keep(Attempt::Done(Box::new(answer))))
-        }
-    }
+    Ok(Ready::Books(Box::new(books), Box::new(order)))
 }
 
 /// The answer to a request that was made before: by its key, or by the id that the caller chose for it.

@@ -3,6 +3,7 @@
 //! Nothing here uses the laws that wrote the books, nor reads rows as they do: plain sums in SQL, so that a mistake in the one
 //! does not hide in the other.
 
+use crate::check_usage;
 use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::Everywhere;
@@ -89,8 +90,9 @@ const RULES: [Rule; 8] = [
     },
 ];
 
-/// Decisions that spent something. A duplicate was given back; a reserve has not spent yet.
-const SPENDING: &str = "reason IS NULL AND duplicate_of IS NULL AND operation IN ('consume', 'commit', 'release')";
+/// Decisions that spent something. What a duplicate spent went back; a reserve has not spent yet.
+pub(crate) const SPENDING: &str =
+    "reason IS NULL AND duplicate_of IS NULL AND operation IN ('consume', 'commit', 'release')";
 
 impl SqlStore {
     /// Violations of the rules that hold in every committed state, in words; none when the books add up.
@@ -113,6 +115,7 @@ async fn check(tx: &Everywhere) -> Result<Vec<String>, Trouble> {
             violations.push(format!("{} more accounts break: {}", rows.len() - LISTED_MAX, rule.says));
         }
     }
+    violations.extend(check_usage::check(tx).await?);
     Ok(violations)
 }
 

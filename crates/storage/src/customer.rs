@@ -1,12 +1,13 @@
 //! Customers.
 
+use crate::decision;
 use crate::stored::parsed;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::user;
 use crate::work::SqlWork;
-use almoner_domain::customer::{Customer, User};
+use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, Id, UserId};
 use almoner_domain::ports::Customers;
@@ -53,6 +54,12 @@ impl SqlWork {
         self.catalogue()?.add::<Entity>(row).await
     }
 
+    async fn remove_customer(&self, id: CustomerId) -> Result<bool, Trouble> {
+        let tx = self.catalogue()?;
+        decision::unless_any(tx, decision::Column::CustomerId, id.uuid()).await?;
+        Ok(tx.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
+    }
+
     async fn customer(&self, name: &Named<CustomerId>) -> Result<Option<Customer>, Trouble> {
         named(self.tx()?, name).await
     }
@@ -87,5 +94,17 @@ impl Customers for SqlWork {
 
     async fn users(&mut self, customer: CustomerId) -> Result<Vec<User>, Fault> {
         user::all(self, customer).await.map_err(|trouble| trouble.into_fault("users"))
+    }
+
+    async fn set_role(&mut self, id: UserId, role: Role) -> Result<bool, Fault> {
+        user::set_role(self, id, role).await.map_err(|trouble| trouble.into_fault("set_role"))
+    }
+
+    async fn remove(&mut self, id: CustomerId) -> Result<bool, Fault> {
+        self.remove_customer(id).await.map_err(|trouble| trouble.or_in_use().into_fault("remove_customer"))
+    }
+
+    async fn remove_user(&mut self, id: UserId) -> Result<bool, Fault> {
+        user::remove(self, id).await.map_err(|trouble| trouble.or_in_use().into_fault("remove_user"))
     }
 }

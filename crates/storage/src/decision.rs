@@ -5,7 +5,7 @@ use crate::stored::{hash16, parsed, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
-use crate::usage;
+use crate::{rollup, usage};
 use almoner_domain::decision::{Decision, KeyMark, Level, Operation, Reason, Verdict};
 use almoner_domain::id::{DecisionId, HoldId, Id};
 use almoner_domain::ledger::RETENTION;
@@ -14,6 +14,7 @@ use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, Condition, Order};
+use std::collections::BTreeSet;
 
 realm_table! {
     "decisions" {
@@ -109,41 +110,77 @@ pub(crate) fn read(row: Model) -> Result<Decision, Trouble> {
     })
 }
 
-/// A decision whose idempotency key had been answered before, by another gate.
-#[derive(Debug, Clone)]
-pub(crate) struct Double {
-    /// The second one. It is kept, without the key.
-    pub(crate) decision: Decision,
-    /// The first one, which owns the key.
-    pub(crate) first: Decision,
+/// Refuses where a decision names this as its customer or user: it has no foreign key to say so.
+pub(crate) async fn unless_any(tx: &Tx, column: Column, id: Uuid) -> Result<(), Trouble> {
+    match tx.rows::<Entity>().filter(column.eq(id)).one().await? {
+        Some(_) => Err(Trouble::InUse),
+        None => Ok(()),
+    }
 }
 
-/// Writes decisions, each once, whatever is repeated. Answers those whose key another decision owns.
+/// A decision whose idempotency key had been answered before, by another gate. It is kept, without the key.
+#[derive(Debug, Clone)]
+pub(crate) struct Double {
+    /// The second one.
+    pub(crate) decision: Decision,
+    /// Does what it spent go back? Where both were allowed and asked for the same thing the caller has had one answer twice.
+    /// Where the first was denied, or the bodies differ, the second stands for something that happened, and stays charged. A
+    /// second reserve needs nothing: nobody will commit its hold, which frees itself when its time is over.
+    pub(crate) goes_back: bool,
+}
+
+impl Double {
+    fn of(decision: &Decision, first: &Decision) -> Self {
+        let spent = |d: &Decision| d.operation == Operation::Consume && d.verdict == Verdict::Allow;
+        let same = decision.key.map(|key| key.body) == first.key.map(|key| key.body);
+        Self { decision: decision.clone(), goes_back: same && spent(decision) && spent(first) }
+    }
+}
+
+/// What became of decisions that were to be written.
+#[must_use = "what was written now is to be added to usage, as the last thing in the transaction"]
+pub(crate) struct Written<'d> {
+    /// Those that were not there before, doubles that go back aside.
+    new: Vec<&'d Decision>,
+    /// Those whose key another decision owns.
+    pub(crate) doubles: Vec<Double>,
+}
+
+impl Written<'_> {
+    /// Adds what was written now to usage.
+    pub(crate) async fn add_up(self, tx: &Tx) -> Result<(), Trouble> {
+        rollup::add(tx, self.new).await
+    }
+}
+
+/// Writes decisions, each once, whatever is repeated.
 ///
 /// Written in the order of their keys, as every transaction does it, so that two that bring the same two keys wait for each
 /// other in one direction.
-pub(crate) async fn store(tx: &Tx, decisions: &[Decision]) -> Result<Vec<Double>, Trouble> {
+pub(crate) async fn store<'d>(tx: &Tx, decisions: &'d [Decision]) -> Result<Written<'d>, Trouble> {
     let mut sorted: Vec<&Decision> = decisions.iter().collect();
     sorted.sort_by_key(|decision| decision.key.map(|key| key.key));
     let rows = sorted.iter().map(|decision| row(decision)).collect::<Result<Vec<_>, _>>()?;
-    let written = tx.insert::<Entity>(&rows, Clash::Skip).await?;
-    if written == rows.len() as u64 {
-        return Ok(Vec::new());
+    let mut ids: BTreeSet<Uuid> = tx.insert_new::<Entity>(&rows, Column::Id).await?.into_iter().collect();
+    let all = ids.len() == rows.len();
+    let new = sorted.iter().copied().filter(|decision| ids.remove(&decision.id.uuid())).collect();
+    let mut written = Written { new, doubles: Vec::new() };
+    if !all {
+        let left = not_there(tx, &sorted).await?;
+        store_left(tx, &left, &mut written).await?;
     }
-    let left = not_there(tx, &sorted).await?;
-    store_left(tx, &left).await
+    Ok(written)
 }
 
 /// Those of which there is no row by their id: their key was in the way.
 async fn not_there<'d>(tx: &Tx, decisions: &[&'d Decision]) -> Result<Vec<&'d Decision>, Trouble> {
     let ids: Vec<Uuid> = decisions.iter().map(|decision| decision.id.uuid()).collect();
-    let mut seen: std::collections::BTreeSet<Uuid> =
+    let mut seen: BTreeSet<Uuid> =
         tx.all_among::<Entity, _>(Column::Id, &ids, |rows| rows).await?.into_iter().map(|row| row.id).collect();
     Ok(decisions.iter().copied().filter(|decision| seen.insert(decision.id.uuid())).collect())
 }
 
-async fn store_left(tx: &Tx, left: &[&Decision]) -> Result<Vec<Double>, Trouble> {
-    let mut doubles = Vec::new();
+async fn store_left<'d>(tx: &Tx, left: &[&'d Decision], written: &mut Written<'d>) -> Result<(), Trouble> {
     for decision in left {
         let first = match decision.key {
             Some(key) => by_key(tx, key.key).await?,
@@ -156,14 +193,18 @@ async fn store_left(tx: &Tx, left: &[&Decision]) -> Result<Vec<Double>, Trouble>
             forget_key(tx, first.id).await?;
         } else {
             (row.key_principal, row.key_hash, row.key_body) = (None, None, None);
-            row.duplicate_of = Some(first.id.uuid());
-            doubles.push(Double { decision: (*decision).clone(), first });
+            let double = Double::of(decision, &first);
+            row.duplicate_of = double.goes_back.then_some(first.id.uuid());
+            written.doubles.push(double);
+        }
+        if row.duplicate_of.is_none() {
+            written.new.push(decision);
         }
         if tx.insert::<Entity>(&[row], Clash::Skip).await? == 0 {
             return Err(Trouble::Overtaken);
         }
     }
-    Ok(doubles)
+    Ok(())
 }
 
 /// Lets a key go whose retention is over.
@@ -198,6 +239,12 @@ pub(crate) async fn that_ended(tx: &Tx, hold: HoldId) -> Result<Option<Decision>
     let ends =
         |decision: &Decision| matches!(decision.operation, Operation::Commit | Operation::Release | Operation::Expire);
     Ok(of_hold(tx, hold).await?.into_iter().find(ends))
+}
+
+/// Ids that are not below this one, oldest first. They alone are read: whoever follows decisions reads them again and again.
+pub(crate) async fn ids_from(tx: &Tx, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Trouble> {
+    let rows = tx.rows::<Entity>().filter(Column::Id.gte(from.uuid())).order(Column::Id, Order::Asc).limit(limit);
+    Ok(rows.only::<Uuid>(Column::Id).await?.into_iter().map(Id::from_uuid).collect())
 }
 
 /// Keys of all realms decided at or after an instant, in order of instant and hash, after the given one.

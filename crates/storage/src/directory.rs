@@ -4,20 +4,27 @@ use crate::rows::{ListOrder, Rows};
 use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
-use crate::{account, agent, allocation, customer, decision, feature, plan, plan_version, session, subscription, user};
+use crate::{
+    account, agent, allocation, audit, customer, decision, delivery, feature, grant, plan, plan_version, session,
+    subscription, user,
+};
 use almoner_domain::account::Account;
 use almoner_domain::agent::{Agent, Session};
 use almoner_domain::allocation::Allocation;
+use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::decision::Decision;
+use almoner_domain::delivery::{Delivery, DeliveryState};
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
+use almoner_domain::grant::Grant;
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, FeatureId, Id, PlanId, PlanVersionId, SessionId, UserId,
+    AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, Id, PlanId, PlanVersionId, SessionId,
+    UserId,
 };
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
-use almoner_domain::ports::{AllocationFilter, DecisionFilter, Directory};
+use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
 use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
@@ -26,8 +33,7 @@ use sea_orm::{ColumnTrait, Value};
 
 /// Reads the rows of a stretch back.
 fn all_read<M, T>(rows: Stretch<M>, read: fn(M) -> Result<T, Trouble>) -> Result<Stretch<T>, Trouble> {
-    let Stretch { entries, before, after } = rows;
-    Ok(Stretch { entries: entries.into_iter().map(read).collect::<Result<_, _>>()?, before, after })
+    rows.try_map(read)
 }
 
 fn uuids<I: Id>(ids: &[I]) -> Vec<Uuid> {
@@ -47,11 +53,12 @@ fn named<'t, E: Owned>(rows: Rows<'t, E>, wanted: Vec<(E::Column, Option<Value>)
     })
 }
 
-fn value<I: Id>(id: Option<I>) -> Option<Value> {
+pub(crate) fn value<I: Id>(id: Option<I>) -> Option<Value> {
     id.map(|id| id.uuid().into())
 }
 
-async fn allocations(tx: &Tx, filter: AllocationFilter, page: Page) -> Result<Stretch<Allocation>, Trouble> {
+/// Allocations that fulfil a filter.
+pub(crate) fn allocations_where(tx: &Tx, filter: AllocationFilter) -> Rows<'_, allocation::Entity> {
     use allocation::Column;
     let wanted = vec![
         (Column::CustomerId, value(filter.customer)),
@@ -61,12 +68,17 @@ async fn allocations(tx: &Tx, filter: AllocationFilter, page: Page) -> Result<St
         (Column::ParentId, value(filter.parent)),
         (Column::State, filter.state.map(|state| state.as_str().into())),
     ];
-    let rows = named(tx.rows::<allocation::Entity>(), wanted);
-    let Stretch { entries, before, after } = rows.page(Column::Id, ListOrder::NewestFirst, page).await?;
+    named(tx.rows::<allocation::Entity>(), wanted)
+}
+
+async fn allocations(tx: &Tx, filter: AllocationFilter, page: Page) -> Result<Stretch<Allocation>, Trouble> {
+    let rows = allocations_where(tx, filter);
+    let Stretch { entries, before, after } = rows.page(allocation::Column::Id, ListOrder::NewestFirst, page).await?;
     Ok(Stretch { entries: allocation::with_lines(tx, entries).await?, before, after })
 }
 
-async fn decisions(tx: &Tx, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Trouble> {
+/// Decisions that fulfil a filter.
+pub(crate) fn decisions_where(tx: &Tx, filter: DecisionFilter) -> Rows<'_, decision::Entity> {
     use decision::Column;
     let wanted = vec![
         (Column::CustomerId, value(filter.customer)),
@@ -85,7 +97,36 @@ async fn decisions(tx: &Tx, filter: DecisionFilter, page: Page) -> Result<Stretc
     if let Some(until) = filter.until {
         rows = rows.filter(Column::At.lt(until.as_micros()));
     }
-    all_read(rows.page(Column::Id, ListOrder::NewestFirst, page).await?, decision::read)
+    rows
+}
+
+async fn decisions(tx: &Tx, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Trouble> {
+    let rows = decisions_where(tx, filter);
+    all_read(rows.page(decision::Column::Id, ListOrder::NewestFirst, page).await?, decision::read)
+}
+
+async fn audit(tx: &Tx, filter: AuditFilter, page: Page) -> Result<Stretch<AuditEntry>, Trouble> {
+    use audit::Column;
+    let wanted = vec![
+        (Column::CustomerId, value(filter.customer)),
+        (Column::UserId, value(filter.user)),
+        (Column::KeyId, value(filter.key)),
+        (Column::Subject, filter.subject.map(Into::into)),
+    ];
+    let rows = named(tx.rows::<audit::Entity>(), wanted);
+    all_read(rows.page(Column::Id, ListOrder::NewestFirst, page).await?, audit::read)
+}
+
+/// Deliveries of the realm, newest first.
+pub(crate) async fn deliveries(
+    tx: &Tx,
+    state: Option<DeliveryState>,
+    page: Page,
+) -> Result<Stretch<Delivery>, Trouble> {
+    use delivery::Column;
+    let wanted = vec![(Column::State, state.map(|state| state.as_str().into()))];
+    let rows = named(tx.rows::<delivery::Entity>(), wanted);
+    all_read(rows.page(Column::Id, ListOrder::NewestFirst, page).await?, delivery::read)
 }
 
 async fn plan_versions(tx: &Tx, plan: PlanId, page: Page) -> Result<Stretch<PlanVersion>, Trouble> {
@@ -165,8 +206,16 @@ impl Directory for SqlStore {
         self.read("allocations", realm, move |tx| Box::pin(allocations(tx, filter, page))).await
     }
 
+    async fn audit(&self, realm: Realm, filter: AuditFilter, page: Page) -> Result<Stretch<AuditEntry>, Fault> {
+        self.read("audit", realm, move |tx| Box::pin(audit(tx, filter, page))).await
+    }
+
     async fn decisions(&self, realm: Realm, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Fault> {
         self.read("decisions", realm, move |tx| Box::pin(decisions(tx, filter, page))).await
+    }
+
+    async fn decision_ids(&self, realm: Realm, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Fault> {
+        self.read("decision_ids", realm, move |tx| Box::pin(decision::ids_from(tx, from, limit))).await
     }
 
     async fn features_among(&self, realm: Realm, ids: Vec<FeatureId>) -> Result<Vec<Feature>, Fault> {
@@ -210,6 +259,20 @@ impl Directory for SqlStore {
                 allocation::with_lines(tx, rows).await
             })
         });
+        read.await
+    }
+
+    async fn decisions_among(&self, realm: Realm, ids: Vec<DecisionId>) -> Result<Vec<Decision>, Fault> {
+        self.read("decisions_among", realm, move |tx| set!(tx, decision, ids)).await
+    }
+
+    async fn grants_among(&self, realm: Realm, ids: Vec<GrantId>) -> Result<Vec<Grant>, Fault> {
+        self.read("grants_among", realm, move |tx| set!(tx, grant, ids)).await
+    }
+
+    async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault> {
+        let read =
+            self.read("grants_into", realm, move |tx| Box::pin(async move { grant::of_accounts(tx, &accounts).await }));
         read.await
     }
 

@@ -3,13 +3,15 @@
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, allocation, books, statement};
+use crate::{account, allocation, audit, books, statement};
 use almoner_domain::allocation::{Allocation, AllocationState};
+use almoner_domain::audit::{Action, Author};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ledger::{self, Books};
 use almoner_domain::statement::AllocationStatement;
 use almoner_domain::tenant::Realm;
+use std::sync::Arc;
 
 impl SqlStore {
     /// Ends an allocation and all below it.
@@ -18,8 +20,14 @@ impl SqlStore {
         realm: Realm,
         id: AllocationId,
         state: AllocationState,
+        by: &Author,
     ) -> Result<Option<AllocationStatement>, Fault> {
-        self.write("end", realm, move |tx| Box::pin(end(tx, id, state))).await
+        let by = Arc::new(by.clone());
+        self.write("end", realm, move |tx| {
+            let by = Arc::clone(&by);
+            Box::pin(async move { end(tx, id, state, &by).await })
+        })
+        .await
     }
 }
 
@@ -27,10 +35,16 @@ async fn end(
     tx: &Tx,
     id: AllocationId,
     state: AllocationState,
+    by: &Author,
 ) -> Result<Outcome<Option<AllocationStatement>>, Trouble> {
     let families = allocation::hold_families(tx, &[id]).await?;
-    if families.is_empty() {
-        return Ok(Outcome::Undo(None));
+    let Some(was) = families.iter().find(|allocation| allocation.id == id) else { return Ok(Outcome::Undo(None)) };
+    if was.state == AllocationState::Active {
+        let action = match state {
+            AllocationState::Revoked => Action::RevokeAllocation,
+            _ => Action::CloseAllocation,
+        };
+        audit::sign(tx, by, action, id, was.principals.customer, String::new()).await?;
     }
     let mut books = load(tx, families).await?;
     ledger::end(&mut books, id, state)?;

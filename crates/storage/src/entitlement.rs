@@ -2,7 +2,7 @@
 
 use crate::bulk::Clash;
 use crate::offer::{self, OfferColumns};
-use crate::rows::{Hold, Rows};
+use crate::rows::{Hold, Rows, among};
 use crate::stored::parsed;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
@@ -12,7 +12,8 @@ use almoner_domain::period::Calendar;
 use almoner_domain::subscription::Entitlement;
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::{ColumnTrait, Order};
+use sea_orm::{ColumnTrait, Condition, Order};
+use std::collections::BTreeSet;
 
 realm_table! {
     "entitlements" {
@@ -93,6 +94,23 @@ pub(crate) async fn of_subject(
     if let Some(user) = user {
         found.extend(in_order(all().filter(Column::UserId.eq(user.uuid()))).await?);
     }
+    Ok(found)
+}
+
+/// The customers' own entitlements of many subscriptions, and these users' shares of them.
+pub(crate) async fn of_subjects(
+    tx: &Tx,
+    subscriptions: Vec<SubscriptionId>,
+    users: &BTreeSet<UserId>,
+) -> Result<Vec<Entitlement>, Trouble> {
+    let ids: Vec<Uuid> = subscriptions.iter().map(|id| id.uuid()).collect();
+    let users: Vec<Uuid> = users.iter().map(|id| id.uuid()).collect();
+    let rows = tx.all_among::<Entity, _>(Column::SubscriptionId, &ids, |rows| {
+        let whose = Condition::any().add(Column::UserId.is_null()).add(among(tx.backend(), Column::UserId, &users));
+        rows.filter(whose)
+    });
+    let mut found = rows.await?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    found.sort_by_key(|entitlement| entitlement.id);
     Ok(found)
 }
 

@@ -86,6 +86,10 @@ impl SqlWork {
         self.tx()?.rows::<Entity>().filter(condition).one().await?.map(read).transpose()
     }
 
+    async fn remove_feature(&self, id: FeatureId) -> Result<bool, Trouble> {
+        Ok(self.catalogue()?.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
+    }
+
     async fn add_feature(&self, feature: &Feature) -> Result<(), Trouble> {
         self.catalogue()?.add::<Entity>(row(feature)).await
     }
@@ -112,5 +116,9 @@ impl Features for SqlWork {
 
     async fn all(&mut self) -> Result<Vec<Feature>, Fault> {
         self.all_features().await.map_err(|trouble| trouble.into_fault("features"))
+    }
+
+    async fn remove(&mut self, id: FeatureId) -> Result<bool, Fault> {
+        self.remove_feature(id).await.map_err(|trouble| trouble.or_in_use().into_fault("remove_feature"))
     }
 }

@@ -1,13 +1,18 @@
 //! Grants.
 
 use crate::bulk::Clash;
+use crate::stored::{parsed, units, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use almoner_domain::grant::Grant;
-use almoner_domain::id::Id;
+use almoner_domain::grant::{Grant, GrantKind};
+use almoner_domain::id::{AccountId, GrantId, Id};
+use almoner_domain::text::ExternalId;
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
+use sea_orm::{ColumnTrait, Order};
+
+const NOUN: &str = "grant";
 
 realm_table! {
     "grants" {
@@ -21,6 +26,8 @@ realm_table! {
         expires_at: Option<i64>,
         created_at: i64,
         voided_at: Option<i64>,
+        taken_back: i64,
+        external_id: Option<String>,
     }
 }
 
@@ -38,12 +45,49 @@ fn row(grant: &Grant) -> Model {
         expires_at: grant.expires_at.map(Timestamp::as_micros),
         created_at: grant.created_at.as_micros(),
         voided_at: grant.voided_at.map(Timestamp::as_micros),
+        taken_back: grant.taken_back.get(),
+        external_id: grant.external_id.as_ref().map(|id| id.as_str().to_owned()),
     }
 }
 
-/// Writes grants.
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Grant, Trouble> {
+    Ok(Grant {
+        id: Id::from_uuid(row.id),
+        entitlement: Id::from_uuid(row.entitlement_id),
+        account: Id::from_uuid(row.account_id),
+        kind: word(NOUN, &row.kind, GrantKind::parse)?,
+        amount: units(NOUN, row.amount)?,
+        priority: row.priority,
+        effective_at: Timestamp::from_micros(row.effective_at),
+        expires_at: row.expires_at.map(Timestamp::from_micros),
+        created_at: Timestamp::from_micros(row.created_at),
+        voided_at: row.voided_at.map(Timestamp::from_micros),
+        taken_back: units(NOUN, row.taken_back)?,
+        external_id: row.external_id.map(|text| parsed(NOUN, ExternalId::parse(&text))).transpose()?,
+    })
+}
+
+/// One as it is.
+pub(crate) async fn find(tx: &Tx, id: GrantId) -> Result<Option<Grant>, Trouble> {
+    tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).one().await?.map(read).transpose()
+}
+
+/// Was one issued under this external id?
+pub(crate) async fn is_taken(tx: &Tx, id: &ExternalId) -> Result<bool, Trouble> {
+    Ok(tx.rows::<Entity>().filter(Column::ExternalId.eq(id.as_str())).one().await?.is_some())
+}
+
+/// Grants of these accounts, oldest first.
+pub(crate) async fn of_accounts(tx: &Tx, accounts: &[AccountId]) -> Result<Vec<Grant>, Trouble> {
+    let ids: Vec<Uuid> = accounts.iter().map(|id| id.uuid()).collect();
+    let rows = tx.all_among::<Entity, _>(Column::AccountId, &ids, |rows| rows.order(Column::Id, Order::Asc));
+    rows.await?.into_iter().map(read).collect()
+}
+
+/// Writes grants that are new or voided.
 pub(crate) async fn add(tx: &Tx, grants: &[Grant]) -> Result<(), Trouble> {
     let rows: Vec<Model> = grants.iter().map(row).collect();
-    tx.insert::<Entity>(&rows, Clash::Refuse).await?;
+    tx.insert::<Entity>(&rows, Clash::Update(&[Column::VoidedAt, Column::TakenBack])).await?;
     Ok(())
 }

@@ -114,8 +114,9 @@ async fn refused(tx: &Tx, hold: HoldId, refusal: HoldRefusal, by: DecisionId) ->
 async fn keep(tx: &Tx, books: &Books<'_>, decision: Decision) -> Result<Outcome<HoldAnswer>, Trouble> {
     books::write_back(tx, books, None).await?;
     // Where another decision owns its key, this one is kept without: a hold is settled once, so nothing was spent twice.
-    let doubles = decision::store(tx, std::slice::from_ref(&decision)).await?;
-    let key = if doubles.is_empty() { decision.key } else { None };
+    let written = decision::store(tx, std::slice::from_ref(&decision)).await?;
+    let key = if written.doubles.is_empty() { decision.key } else { None };
+    written.add_up(tx).await?;
     Ok(Outcome::Keep(HoldAnswer::Done(Decision { key, ..decision })))
 }
 
@@ -172,7 +173,7 @@ pub(crate) async fn expire(tx: &Tx, ids: &[HoldId]) -> Result<Outcome<u64>, Trou
         decisions.push(expiry(tx, &books, hold)?);
     }
     books::write_back(tx, &books, None).await?;
-    decision::store(tx, &decisions).await?;
+    decision::store(tx, &decisions).await?.add_up(tx).await?;
     Ok(Outcome::Keep(due.len() as u64))
 }
 

@@ -3,8 +3,9 @@
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, books, lease, node, settle};
+use crate::{account, audit, books, lease, node, settle};
 use almoner_domain::allocation::AllocationState;
+use almoner_domain::audit::{Action, Author};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AllocationId, LeaseId, NodeId};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
@@ -56,8 +57,9 @@ impl Ledger for SqlStore {
         realm: Realm,
         id: AllocationId,
         state: AllocationState,
+        by: &Author,
     ) -> Result<Option<AllocationStatement>, Fault> {
-        self.end_allocation(realm, id, state).await
+        self.end_allocation(realm, id, state, by).await
     }
 
     async fn settle_hold(&self, realm: Realm, request: &HoldRequest) -> Result<HoldAnswer, Fault> {
@@ -72,12 +74,17 @@ impl Ledger for SqlStore {
         self.sweep_due(limit).await
     }
 
-    async fn forfeit(&self, realm: Realm, lease: LeaseId) -> Result<bool, Fault> {
-        self.write("forfeit", realm, move |tx| Box::pin(forfeit(tx, lease))).await
+    async fn forfeit(&self, realm: Realm, lease: LeaseId, by: &Author) -> Result<bool, Fault> {
+        let by = Arc::new(by.clone());
+        self.write("forfeit", realm, move |tx| {
+            let by = Arc::clone(&by);
+            Box::pin(async move { forfeit(tx, lease, &by).await })
+        })
+        .await
     }
 }
 
-async fn forfeit(tx: &Tx, id: LeaseId) -> Result<Outcome<bool>, Trouble> {
+async fn forfeit(tx: &Tx, id: LeaseId, by: &Author) -> Result<Outcome<bool>, Trouble> {
     let Some(as_read) = lease::find(tx, id).await? else { return Ok(Outcome::Undo(false)) };
     let mut books = tx.books();
     for account in account::hold_with_ancestors(tx, &[as_read.account]).await? {
@@ -87,6 +94,9 @@ async fn forfeit(tx: &Tx, id: LeaseId) -> Result<Outcome<bool>, Trouble> {
         books.leases.load(lease.id, lease);
     }
     let forfeited = ledger::forfeit(&mut books, id)?;
+    if let Some(account) = books.accounts.find(as_read.account).filter(|_| forfeited) {
+        audit::sign(tx, by, Action::ForfeitLease, id, account.principals.customer, String::new()).await?;
+    }
     books::write_back(tx, &books, None).await?;
     Ok(Outcome::Keep(forfeited))
 }

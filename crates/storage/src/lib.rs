@@ -21,6 +21,9 @@ mod carve;
 mod end;
 mod hold_end;
 mod sweep;
+mod pump;
+mod happening;
+mod treasury;
 mod window;
 mod books;
 
@@ -28,8 +31,10 @@ mod lookup;
 mod standing;
 mod statement;
 mod check;
+mod check_usage;
 
 mod work;
+mod audit;
 mod tenant;
 mod key;
 mod feature;
@@ -55,9 +60,21 @@ mod node;
 mod lease;
 mod decision;
 mod directory;
+mod lists;
+mod entitled;
 mod usage;
+mod usage_hour;
+mod usage_day;
+mod usage_session;
+mod usage_set;
+mod rollup;
+mod usage_report;
 mod notice;
+mod webhook;
+mod delivery;
 mod change;
+mod schedule;
+mod prune;
 
 pub use options::{
     ANSWER_WAIT, ATTEMPTS_MAX, BUSY_WAIT, IDLE_TIME, PAUSE_FIRST, POOL_WAIT, STATEMENT_TIME, StoreOptions, TURN_WAIT,

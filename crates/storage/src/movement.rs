@@ -1,11 +1,15 @@
 //! Movements: the lines of the ledger, append-only.
 
 use crate::bulk::Clash;
+use crate::stored::{units, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
+use almoner_domain::account::Pocket;
 use almoner_domain::id::Id;
-use almoner_domain::movement::Movement;
+use almoner_domain::movement::{Cause, Movement};
+use almoner_domain::principal::Principals;
+use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
 
 realm_table! {
@@ -25,6 +29,8 @@ realm_table! {
     }
 }
 
+const NOUN: &str = "movement";
+
 fn row(movement: &Movement) -> Model {
     let (cause, cause_id) = movement.cause.parts();
     Model {
@@ -43,6 +49,26 @@ fn row(movement: &Movement) -> Model {
         agent_id: movement.principals.agent.map(Id::uuid),
         session_id: movement.principals.session.map(Id::uuid),
     }
+}
+
+/// Reads one back.
+pub(crate) fn read(row: Model) -> Result<Movement, Trouble> {
+    let pocket = |text: Option<String>| text.map(|text| word(NOUN, &text, Pocket::parse)).transpose();
+    Ok(Movement {
+        id: Id::from_uuid(row.id),
+        at: Timestamp::from_micros(row.at),
+        account: Id::from_uuid(row.account_id),
+        from: pocket(row.from_pocket)?,
+        to: pocket(row.to_pocket)?,
+        amount: units(NOUN, row.amount)?,
+        cause: word(NOUN, &row.cause, |text| Cause::from_parts(text, row.cause_id))?,
+        principals: Principals {
+            customer: Id::from_uuid(row.customer_id),
+            user: row.user_id.map(Id::from_uuid),
+            agent: row.agent_id.map(Id::from_uuid),
+            session: row.session_id.map(Id::from_uuid),
+        },
+    })
 }
 
 /// Writes lines.

@@ -10,6 +10,7 @@ use almoner_domain::id::{Id, PlanId};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::Plans;
 use almoner_domain::text::{ExternalId, Name};
+use almoner_domain::time::Timestamp;
 use async_trait::async_trait;
 use sea_orm::ColumnTrait;
 use sea_orm::entity::prelude::Uuid;
@@ -53,7 +54,17 @@ impl SqlWork {
     }
 
     async fn latest_version(&self, plan: PlanId) -> Result<Option<PlanVersion>, Trouble> {
-        plan_version::latest(self.tx()?, plan).await
+        plan_version::latest(self.tx()?, plan, None).await
+    }
+
+    async fn effective_version(&self, plan: PlanId, at: Timestamp) -> Result<Option<PlanVersion>, Trouble> {
+        plan_version::latest(self.tx()?, plan, Some(at)).await
+    }
+
+    async fn remove_plan(&self, id: PlanId) -> Result<bool, Trouble> {
+        let tx = self.catalogue()?;
+        plan_version::remove(tx, id).await?;
+        Ok(tx.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
     }
 }
 
@@ -73,5 +84,13 @@ impl Plans for SqlWork {
 
     async fn latest(&mut self, plan: PlanId) -> Result<Option<PlanVersion>, Fault> {
         self.latest_version(plan).await.map_err(|trouble| trouble.into_fault("latest_plan"))
+    }
+
+    async fn effective(&mut self, plan: PlanId, at: Timestamp) -> Result<Option<PlanVersion>, Fault> {
+        self.effective_version(plan, at).await.map_err(|trouble| trouble.into_fault("effective_plan"))
+    }
+
+    async fn remove(&mut self, id: PlanId) -> Result<bool, Fault> {
+        self.remove_plan(id).await.map_err(|trouble| trouble.or_in_use().into_fault("remove_plan"))
     }
 }

@@ -2,20 +2,26 @@
 
 use crate::bulk::Clash;
 use crate::plan_line;
-use crate::stored::number;
+use crate::stored::{number, parsed, units};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use almoner_domain::id::{Id, PlanId};
-use almoner_domain::plan::PlanVersion;
+use almoner_domain::plan::{Currency, PlanLine, PlanVersion, Price};
+use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Order};
+
+const NOUN: &str = "plan version";
 
 realm_table! {
     "plan_versions" {
         key { id: Uuid, }
         plan_id: Uuid,
         number: i64,
+        effective_from: i64,
+        price_amount: Option<i64>,
+        price_currency: Option<String>,
     }
 }
 
@@ -27,6 +33,9 @@ pub(crate) async fn add(tx: &Tx, version: &PlanVersion) -> Result<(), Trouble> {
         id: version.id.uuid(),
         plan_id: version.plan.uuid(),
         number: i64::from(version.number),
+        effective_from: version.effective_from.as_micros(),
+        price_amount: version.price.as_ref().map(|price| price.amount.get()),
+        price_currency: version.price.as_ref().map(|price| price.currency.to_string()),
     };
     tx.add::<Entity>(row).await?;
     let lines = plan_line::rows(version)?;
@@ -39,24 +48,46 @@ pub(crate) async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<PlanVers
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut lines = plan_line::of_versions(tx, &ids).await?;
     let version = |row: Model| {
-        Ok(PlanVersion {
-            id: Id::from_uuid(row.id),
-            plan: Id::from_uuid(row.plan_id),
-            number: number("plan version", row.number)?,
-            lines: lines.remove(&row.id).unwrap_or_default(),
-        })
+        let lines = lines.remove(&row.id).unwrap_or_default();
+        read(row, lines)
     };
     rows.into_iter().map(version).collect()
 }
 
-/// The newest version of a plan.
-pub(crate) async fn latest(tx: &Tx, plan: PlanId) -> Result<Option<PlanVersion>, Trouble> {
-    let rows = tx.rows::<Entity>().filter(Column::PlanId.eq(plan.uuid())).order(Column::Number, Order::Desc);
-    let Some(row) = rows.one().await? else { return Ok(None) };
-    Ok(Some(PlanVersion {
+fn read(row: Model, lines: Vec<PlanLine>) -> Result<PlanVersion, Trouble> {
+    let price = match (row.price_amount, row.price_currency) {
+        (Some(amount), Some(code)) => {
+            Some(Price { amount: units(NOUN, amount)?, currency: parsed(NOUN, Currency::parse(&code))? })
+        }
+        _ => None,
+    };
+    Ok(PlanVersion {
         id: Id::from_uuid(row.id),
-        plan,
-        number: number("plan version", row.number)?,
-        lines: plan_line::of_version(tx, Id::from_uuid(row.id)).await?,
-    }))
+        plan: Id::from_uuid(row.plan_id),
+        number: number(NOUN, row.number)?,
+        effective_from: Timestamp::from_micros(row.effective_from),
+        price,
+        lines,
+    })
+}
+
+/// The newest version of a plan; of those whose time has come at an instant, where one is given.
+pub(crate) async fn latest(tx: &Tx, plan: PlanId, at: Option<Timestamp>) -> Result<Option<PlanVersion>, Trouble> {
+    let mut rows = tx.rows::<Entity>().filter(Column::PlanId.eq(plan.uuid()));
+    if let Some(at) = at {
+        rows = rows.filter(Column::EffectiveFrom.lte(at.as_micros()));
+    }
+    let Some(row) = rows.order(Column::Number, Order::Desc).one().await? else { return Ok(None) };
+    let lines = plan_line::of_version(tx, Id::from_uuid(row.id)).await?;
+    read(row, lines).map(Some)
+}
+
+/// Removes all versions of a plan, with their lines.
+pub(crate) async fn remove(tx: &Tx, plan: PlanId) -> Result<(), Trouble> {
+    let rows = tx.rows::<Entity>().filter(Column::PlanId.eq(plan.uuid())).all().await?;
+    for row in rows {
+        tx.delete::<plan_line::Entity>(plan_line::Column::PlanVersionId.eq(row.id)).await?;
+        tx.delete::<Entity>(Column::Id.eq(row.id)).await?;
+    }
+    Ok(())
 }

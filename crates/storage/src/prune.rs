@@ -4,7 +4,7 @@ use crate::key::realm_of;
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
-use crate::{change, decision, notice};
+use crate::{change, decision, delivery, notice};
 use almoner_domain::fault::Fault;
 use almoner_domain::ports::{DECISIONS_KEPT_MIN, Pruned, Pruning, Retention};
 use almoner_domain::tenant::Realm;
@@ -23,6 +23,7 @@ const DELETE_MAX: usize = 500;
 struct Ripe {
     changes: Vec<(Realm, i64)>,
     notices: Vec<(Realm, Uuid)>,
+    deliveries: Vec<(Realm, Uuid)>,
     decisions: Vec<(Realm, Uuid)>,
 }
 
@@ -31,7 +32,7 @@ fn before(now: Timestamp, kept: Duration) -> i64 {
 }
 
 async fn ripe(tx: &Everywhere, keep: Retention, limit: u64) -> Result<Ripe, Trouble> {
-    let mut found = Ripe { changes: Vec::new(), notices: Vec::new(), decisions: Vec::new() };
+    let mut found = Ripe { changes: Vec::new(), notices: Vec::new(), deliveries: Vec::new(), decisions: Vec::new() };
     let latest = tx.rows::<change::Entity>().order(change::Column::Position, Order::Desc).one().await?;
     // The latest always stays: on SQLite the next position is counted from it.
     let kept = i64::try_from(keep.changes.max(1)).unwrap_or(i64::MAX);
@@ -45,6 +46,11 @@ async fn ripe(tx: &Everywhere, keep: Retention, limit: u64) -> Result<Ripe, Trou
     let rows = tx.rows::<notice::Entity>().filter(notice::Column::SentAt.lt(before(tx.now(), keep.notices)));
     for row in rows.order(notice::Column::SentAt, Order::Asc).limit(limit).all().await? {
         found.notices.push((realm_of(row.tenant, &row.environment)?, row.id));
+    }
+    let ended = delivery::Column::FinishedAt.lt(before(tx.now(), keep.notices));
+    let rows = tx.rows::<delivery::Entity>().filter(ended).order(delivery::Column::FinishedAt, Order::Asc);
+    for row in rows.limit(limit).all().await? {
+        found.deliveries.push((realm_of(row.tenant, &row.environment)?, row.id));
     }
     if let Some(kept) = keep.decisions {
         let at = before(tx.now(), kept.max(DECISIONS_KEPT_MIN));
@@ -95,11 +101,17 @@ impl Pruning for SqlStore {
             Box::pin(async move { Ok(Outcome::Keep(tx.remove::<notice::Entity, _>(notice::Column::Id, &ids).await?)) })
         });
         let notices = notices.await?;
+        let deliveries = self.delete_all(found.deliveries, |tx, ids| {
+            Box::pin(
+                async move { Ok(Outcome::Keep(tx.remove::<delivery::Entity, _>(delivery::Column::Id, &ids).await?)) },
+            )
+        });
+        let deliveries = deliveries.await?;
         let decisions = self.delete_all(found.decisions, |tx, ids| {
             Box::pin(
                 async move { Ok(Outcome::Keep(tx.remove::<decision::Entity, _>(decision::Column::Id, &ids).await?)) },
             )
         });
-        Ok(Pruned { changes, notices, decisions: decisions.await? })
+        Ok(Pruned { changes, notices, deliveries, decisions: decisions.await? })
     }
 }

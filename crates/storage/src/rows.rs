@@ -4,10 +4,10 @@ use crate::trouble::Trouble;
 use almoner_domain::page::{PAGE_MAX, Page, Stretch, Take};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::postgres_array::NotU8;
-use sea_orm::sea_query::{Expr, IntoCondition, LockBehavior, LockType};
+use sea_orm::sea_query::{Asterisk, Expr, IntoCondition, LockBehavior, LockType, Query, SelectStatement, UnionType};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
-    Value,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, IdenStatic, Order,
+    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, TryGetable, Value,
 };
 
 /// How rows are held until the transaction ends. On SQLite the whole file is: a writing transaction is alone.
@@ -75,18 +75,20 @@ impl<'t, E: EntityTrait> Rows<'t, E> {
         self
     }
 
+    /// One column of them, for a condition on other rows.
+    pub(crate) fn subquery(self, column: E::Column) -> SelectStatement {
+        self.select.select_only().column(column).into_query()
+    }
+
     /// One stretch of them in the order of their ids.
-    pub(crate) async fn page(
-        mut self,
-        id: E::Column,
-        order: ListOrder,
-        page: Page,
-    ) -> Result<Stretch<E::Model>, Trouble> {
-        let (count, from_the_end) = match page.take {
-            Take::First(count) => (count, false),
-            Take::Last(count) => (count, true),
-        };
-        let count = usize::from(count.min(PAGE_MAX));
+    pub(crate) async fn page(self, id: E::Column, order: ListOrder, page: Page) -> Result<Stretch<E::Model>, Trouble> {
+        let rows = self.cut(id, order, page).all().await?;
+        Ok(stretch(rows, page))
+    }
+
+    /// As many as a page has in its order, read from the end that it is taken from, and one more, which tells whether there are
+    /// more.
+    fn cut(mut self, id: E::Column, order: ListOrder, page: Page) -> Self {
         let later = |bound: Uuid, after: bool| {
             if after == (order == ListOrder::OldestFirst) { id.gt(bound) } else { id.lt(bound) }
         };
@@ -95,17 +97,15 @@ impl<'t, E: EntityTrait> Rows<'t, E> {
                 self.select = self.select.filter(later(bound, after));
             }
         }
-        let oldest_first = (order == ListOrder::OldestFirst) != from_the_end;
-        // One more than is wanted tells whether there are more.
-        let rows = self.order(id, if oldest_first { Order::Asc } else { Order::Desc }).limit(count as u64 + 1);
-        let mut entries = rows.all().await?;
-        let more = entries.len() > count;
-        entries.truncate(count);
-        if from_the_end {
-            entries.reverse();
-        }
-        let (before, after) = if from_the_end { (more, page.before.is_some()) } else { (page.after.is_some(), more) };
-        Ok(Stretch { entries, before, after })
+        let (count, from_the_end) = taken(page);
+        self.order(id, read_order(order, from_the_end)).limit(count as u64 + 1)
+    }
+
+    /// Columns of them under other names, for a query around them.
+    pub(crate) fn pick(self, columns: Vec<(Expr, &'static str)>) -> Picked<'t> {
+        let select =
+            columns.into_iter().fold(self.select.select_only(), |select, (column, name)| select.expr_as(column, name));
+        Picked { conn: self.conn, backend: self.backend, select: select.into_query() }
     }
 
     /// The first, if any.
@@ -113,9 +113,102 @@ impl<'t, E: EntityTrait> Rows<'t, E> {
         Ok(self.select.one(self.conn).await?)
     }
 
+    /// One column of all.
+    pub(crate) async fn only<V: TryGetable>(self, column: E::Column) -> Result<Vec<V>, Trouble> {
+        Ok(self.select.select_only().column(column).into_tuple().all(self.conn).await?)
+    }
+
     /// All.
     pub(crate) async fn all(self) -> Result<Vec<E::Model>, Trouble> {
         Ok(self.select.all(self.conn).await?)
+    }
+}
+
+/// How many entries a page has, and whether they are taken from its end.
+fn taken(page: Page) -> (usize, bool) {
+    let (count, from_the_end) = match page.take {
+        Take::First(count) => (count, false),
+        Take::Last(count) => (count, true),
+    };
+    (usize::from(count.min(PAGE_MAX)), from_the_end)
+}
+
+fn read_order(order: ListOrder, from_the_end: bool) -> Order {
+    if (order == ListOrder::OldestFirst) == from_the_end { Order::Desc } else { Order::Asc }
+}
+
+/// What was cut, as a page.
+fn stretch<M>(mut entries: Vec<M>, page: Page) -> Stretch<M> {
+    let (count, from_the_end) = taken(page);
+    let more = entries.len() > count;
+    entries.truncate(count);
+    if from_the_end {
+        entries.reverse();
+    }
+    let (before, after) = if from_the_end { (more, page.before.is_some()) } else { (page.after.is_some(), more) };
+    Stretch { entries, before, after }
+}
+
+/// Lists to a statement: SQLite joins at most 500 queries.
+const LISTS_MAX: usize = 100;
+
+/// The same stretch of each of many lists.
+pub(crate) async fn pages<E: EntityTrait>(
+    lists: Vec<Rows<'_, E>>,
+    id: E::Column,
+    order: ListOrder,
+    page: Page,
+) -> Result<Vec<Stretch<E::Model>>, Trouble> {
+    let mut found: Vec<Vec<E::Model>> = lists.iter().map(|_| Vec::new()).collect();
+    let place = read_order(order, taken(page).1);
+    let mut lists = (0_i32..).zip(lists).peekable();
+    while lists.peek().is_some() {
+        let mut joined: Option<SelectStatement> = None;
+        let mut asked = None;
+        for (number, list) in lists.by_ref().take(LISTS_MAX) {
+            asked = Some((list.conn, list.backend));
+            let cut = list.cut(id, order, page).select.expr_as(Expr::val(number), "list").into_query();
+            // A query with an end of its own joins others only from within another.
+            let within = Query::select().column(Asterisk).from_subquery(cut, "cut").to_owned();
+            joined = Some(match joined {
+                None => within,
+                Some(mut others) => others.union(UnionType::All, within).to_owned(),
+            });
+        }
+        let (Some(joined), Some((conn, backend))) = (joined, asked) else { break };
+        let mut sorted = Query::select().column(Asterisk).from_subquery(joined, "lists").to_owned();
+        sorted.order_by("list", Order::Asc).order_by(id.as_str(), place.clone());
+        for row in conn.query_all_raw(backend.build(&sorted)).await? {
+            let number: i32 = row.try_get("", "list")?;
+            if let Some(list) = usize::try_from(number).ok().and_then(|number| found.get_mut(number)) {
+                list.push(E::Model::from_query_result(&row, "")?);
+            }
+        }
+    }
+    Ok(found.into_iter().map(|rows| stretch(rows, page)).collect())
+}
+
+/// Columns of rows that are summed up by the database. Whose rows they are was said before; the query around them cannot
+/// reach any other.
+#[must_use]
+pub(crate) struct Picked<'t> {
+    conn: &'t DatabaseTransaction,
+    backend: DbBackend,
+    select: SelectStatement,
+}
+
+impl Picked<'_> {
+    /// And those of another table, with the same columns.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.select.union(UnionType::All, other.select);
+        self
+    }
+
+    /// The answer to the query that is written around them.
+    pub(crate) async fn around(self, query: impl FnOnce(&str) -> String) -> Result<Vec<QueryResult>, Trouble> {
+        let mut statement = self.backend.build(&self.select);
+        statement.sql = query(&statement.sql);
+        Ok(self.conn.query_all_raw(statement).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::{account, books, hold, lease, node};
 use almoner_domain::account::{Account, Pocket};
-use almoner_domain::decision::{Operation, UseKind, Verdict};
+use almoner_domain::decision::UseKind;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, DecisionId, HoldId, LeaseId};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply, LeaseReport, Wish};
@@ -22,14 +22,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) async fn settle(tx: &Tx, by: Incarnation, batch: &LeaseBatch) -> Result<Outcome<Vec<LeaseReply>>, Trouble> {
     let current = node::current(tx, by.node).await?;
     let gates = node::alive(tx).await?;
-    let doubles = decision::store(tx, &batch.decisions).await?;
-    let refunds: Vec<Refund> = doubles.iter().flat_map(refunds).collect();
+    let written = decision::store(tx, &batch.decisions).await?;
+    let refunds: Vec<Refund> = written.doubles.iter().flat_map(refunds).collect();
     let loaded = load(tx, batch, &refunds).await?;
     let facts: BTreeMap<HoldId, &Hold> = batch.holds.iter().map(|hold| (hold.id, hold)).collect();
     let ledger = Ledger { by, current, gates, facts };
     let (mut books, replies) = ledger.apply(tx, &loaded, &batch.reports);
     refund(&mut books, &refunds);
     books::write_back(tx, &books, None).await?;
+    written.add_up(tx).await?;
     Ok(Outcome::Keep(replies))
 }
 
@@ -40,19 +41,12 @@ struct Refund {
     amount: Units,
 }
 
-/// What the second of two decisions under one key spent.
-///
-/// Given back only where both were allowed and asked for the same thing: then the caller has had one answer twice. Where the
-/// first was denied, or the bodies differ, the second stands for something that happened, and stays charged. A second reserve
-/// needs nothing: nobody will commit its hold, which frees itself when its time is over.
+/// What the second of two decisions under one key spent, where it goes back.
 fn refunds(double: &Double) -> Vec<Refund> {
-    let Double { decision, first } = double;
-    let spent =
-        |d: &almoner_domain::decision::Decision| d.operation == Operation::Consume && d.verdict == Verdict::Allow;
-    let same = decision.key.map(|key| key.body) == first.key.map(|key| key.body);
-    if !(same && spent(decision) && spent(first)) {
+    if !double.goes_back {
         return Vec::new();
     }
+    let decision = &double.decision;
     let units = decision.uses.iter().filter_map(|used| match used.kind {
         UseKind::Metered { account: Some(account), granted, .. } if !granted.is_zero() => {
             Some(Refund { decision: decision.id, account, amount: granted })

@@ -7,10 +7,11 @@ use crate::{account, allocation, lease, session};
 use almoner_domain::account::Account;
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::decision::Level;
-use almoner_domain::id::{AccountId, AllocationId, FeatureId};
+use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::plan::Offer;
 use almoner_domain::principal::Principals;
 use almoner_domain::statement::{AllocationStatement, EntitlementLine, EntitlementStatement, LineStatement, Right};
+use almoner_domain::subscription::Entitlement;
 use std::collections::BTreeMap;
 
 /// An allocation and where its units stand.
@@ -65,24 +66,43 @@ pub(crate) async fn of_subject(
     principals: Principals,
     subject: &Subject,
 ) -> Result<EntitlementStatement, Trouble> {
-    let roots = subject.entitlements.iter().filter(|entitlement| entitlement.user.is_none());
-    let quotas: Vec<&Account> = roots.clone().filter_map(|root| subject.account(root.feature)).collect();
-    let mut told: BTreeMap<FeatureId, LineStatement> =
-        lines(tx, &quotas).await?.into_iter().map(|line| (line.feature, line)).collect();
-    let mut statement = EntitlementStatement { principals, lines: Vec::new() };
-    for root in roots {
-        let right = match &root.offer {
-            Offer::Included => Right::Included,
-            Offer::Value(value) => Right::Value(value.clone()),
-            Offer::Quota { .. } => {
-                // Before its calendar begins a quota has no window, and nothing to tell.
-                let Some(account) = subject.account(root.feature) else { continue };
-                let Some(line) = told.remove(&root.feature) else { continue };
-                let level = if account.principals.user.is_some() { Level::User } else { Level::Customer };
-                Right::Quota { level, window: account.window, line }
-            }
-        };
-        statement.lines.push(EntitlementLine { feature: root.feature, right });
-    }
-    Ok(statement)
+    let told = of_subjects(tx, &[(principals, subject.clone())]).await?.pop();
+    Ok(told.unwrap_or(EntitlementStatement { principals, lines: Vec::new() }))
+}
+
+/// The same of many subjects.
+pub(crate) async fn of_subjects(
+    tx: &Tx,
+    subjects: &[(Principals, Subject)],
+) -> Result<Vec<EntitlementStatement>, Trouble> {
+    // Users without a share of their own stand on their customer's account: each is told of once.
+    let quotas: BTreeMap<AccountId, &Account> = subjects
+        .iter()
+        .flat_map(|(_, subject)| roots(subject).filter_map(|root| subject.account(root.feature)))
+        .map(|account| (account.id, account))
+        .collect();
+    let quotas: Vec<&Account> = quotas.into_values().collect();
+    let told: BTreeMap<AccountId, LineStatement> =
+        lines(tx, &quotas).await?.into_iter().map(|line| (line.account, line)).collect();
+    let statement = |(principals, subject): &(Principals, Subject)| {
+        let lines = roots(subject).filter_map(|root| {
+            let right = match &root.offer {
+                Offer::Included => Right::Included,
+                Offer::Value(value) => Right::Value(value.clone()),
+                Offer::Quota { .. } => {
+                    // Before its calendar begins a quota has no window, and nothing to tell.
+                    let account = subject.account(root.feature)?;
+                    let level = if account.principals.user.is_some() { Level::User } else { Level::Customer };
+                    Right::Quota { level, window: account.window, line: told.get(&account.id)?.clone() }
+                }
+            };
+            Some(EntitlementLine { feature: root.feature, right })
+        });
+        EntitlementStatement { principals: *principals, lines: lines.collect() }
+    };
+    Ok(subjects.iter().map(statement).collect())
+}
+
+fn roots(subject: &Subject) -> impl Iterator<Item = &Entitlement> {
+    subject.entitlements.iter().filter(|entitlement| entitlement.user.is_none())
 }

@@ -8,7 +8,7 @@ use crate::tx::Tx;
 use crate::window;
 use crate::work::SqlWork;
 use almoner_domain::fault::Fault;
-use almoner_domain::id::{CustomerId, Id};
+use almoner_domain::id::{CustomerId, Id, SubscriptionId};
 use almoner_domain::period::Calendar;
 use almoner_domain::ports::Subscriptions;
 use almoner_domain::subscription::{Entitlement, Subscription};
@@ -16,6 +16,7 @@ use almoner_domain::time::Timestamp;
 use async_trait::async_trait;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Condition, Order};
+use std::collections::{BTreeMap, BTreeSet};
 
 realm_table! {
     "subscriptions" {
@@ -66,11 +67,33 @@ pub(crate) async fn running(tx: &Tx, customer: CustomerId) -> Result<Option<Subs
     rows.one().await?.map(read).transpose()
 }
 
+/// The same of many customers.
+pub(crate) async fn running_of(
+    tx: &Tx,
+    customers: &BTreeSet<CustomerId>,
+) -> Result<BTreeMap<CustomerId, Subscription>, Trouble> {
+    let now = tx.now().as_micros();
+    let ids: Vec<Uuid> = customers.iter().map(|id| id.uuid()).collect();
+    let rows = tx.all_among::<Entity, _>(Column::CustomerId, &ids, |rows| {
+        let rows = rows.filter(Column::StartedAt.lte(now));
+        let rows = rows.filter(Condition::any().add(Column::EndedAt.is_null()).add(Column::EndedAt.gt(now)));
+        rows.order(Column::StartedAt, Order::Asc).order(Column::Id, Order::Asc)
+    });
+    // The last of a customer stays: the one that began last.
+    let read = |row| read(row).map(|subscription| (subscription.customer, subscription));
+    rows.await?.into_iter().map(read).collect()
+}
+
 impl SqlWork {
     async fn subscribe(&self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Trouble> {
         let tx = self.catalogue()?;
         tx.add::<Entity>(row(subscription)).await?;
         entitlement::add(tx, entitlements).await
+    }
+
+    async fn end_subscription(&self, id: SubscriptionId, at: Timestamp) -> Result<bool, Trouble> {
+        let edit = self.catalogue()?.change::<Entity>().filter(Column::Id.eq(id.uuid()));
+        Ok(edit.filter(Column::EndedAt.is_null()).set(Column::EndedAt, at.as_micros()).run().await? > 0)
     }
 
     async fn running_subscription(&self, customer: CustomerId) -> Result<Option<Subscription>, Trouble> {
@@ -90,6 +113,10 @@ impl SqlWork {
 impl Subscriptions for SqlWork {
     async fn add(&mut self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Fault> {
         self.subscribe(subscription, entitlements).await.map_err(|trouble| trouble.into_fault("add_subscription"))
+    }
+
+    async fn end(&mut self, id: SubscriptionId, at: Timestamp) -> Result<bool, Fault> {
+        self.end_subscription(id, at).await.map_err(|trouble| trouble.into_fault("end_subscription"))
     }
 
     async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault> {

@@ -25,6 +25,9 @@ pub(crate) enum Trouble {
     /// Something already there is in the way.
     #[error("there is one already")]
     Exists,
+    /// Something else points to what was to be removed.
+    #[error("something points to it")]
+    InUse,
     /// Somebody else was faster: what was read is no longer so. The next attempt reads anew.
     #[error("somebody else changed it meanwhile")]
     Overtaken,
@@ -48,6 +51,8 @@ pub(crate) enum Remedy {
     Later,
     /// Something is in the way.
     Exists,
+    /// Something points to it.
+    InUse,
     /// It will not work.
     Never,
 }
@@ -64,9 +69,21 @@ impl Trouble {
             Self::Overtaken => Remedy::Again,
             Self::Busy(_) | Self::Lost => Remedy::Later,
             Self::Exists => Remedy::Exists,
+            Self::InUse => Remedy::InUse,
             Self::Ledger(_) | Self::Row { .. } | Self::Settings(_) => Remedy::Never,
             Self::Database(error) => remedy_for(error),
         }
+    }
+
+    /// Of a removal: a foreign key that refuses it says that something points there.
+    pub(crate) fn or_in_use(self) -> Self {
+        let refused = match &self {
+            Self::Database(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) => {
+                cause.as_database_error().is_some_and(|refusal| refusal.is_foreign_key_violation())
+            }
+            _ => false,
+        };
+        if refused { Self::InUse } else { self }
     }
 
     /// The fault that a caller sees.
@@ -75,6 +92,7 @@ impl Trouble {
             Remedy::Again => FaultKind::Conflict,
             Remedy::Later => FaultKind::Unavailable,
             Remedy::Exists => FaultKind::Exists,
+            Remedy::InUse => FaultKind::InUse,
             Remedy::Never => FaultKind::Broken,
         };
         Fault::new(operation, kind, self)

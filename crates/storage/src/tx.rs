@@ -16,6 +16,7 @@ use almoner_domain::ledger::Books;
 use almoner_domain::notice::Change;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
+use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::postgres_array::NotU8;
 use sea_orm::sea_query::{Expr, IntoCondition};
 use sea_orm::{
@@ -73,6 +74,11 @@ impl Tx {
         self.now
     }
 
+    /// Which database it is.
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
     /// Is it alone on the database while it writes? On SQLite it is.
     pub(crate) fn is_alone(&self) -> bool {
         self.backend == DbBackend::Sqlite
@@ -123,11 +129,31 @@ impl Tx {
         rows: &[E::Model],
         clash: Clash<'_, E::Column>,
     ) -> Result<u64, Trouble> {
-        let fixed = [
+        bulk::insert::<E>(&self.begun.conn, rows, &self.fixed::<E>(), clash).await
+    }
+
+    /// Writes rows into this realm unless a unique one is in the way, and answers the `id` of each that was written.
+    pub(crate) async fn insert_new<E: Owned>(&self, rows: &[E::Model], id: E::Column) -> Result<Vec<Uuid>, Trouble> {
+        bulk::insert_new::<E>(&self.begun.conn, rows, &self.fixed::<E>(), id).await
+    }
+
+    fn fixed<E: Owned>(&self) -> [Fixed<E::Column>; 2] {
+        [
             Fixed { column: E::TENANT, value: self.realm.tenant.uuid().into() },
             Fixed { column: E::ENVIRONMENT, value: self.realm.environment.as_str().into() },
-        ];
-        bulk::insert::<E>(&self.begun.conn, rows, &fixed, clash).await
+        ]
+    }
+
+    /// Waits until it is alone, among all transactions of its tenant that ask the same, and stays so until it is over.
+    pub(crate) async fn take_turn(&self) -> Result<(), Trouble> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        // The random half of the id: two tenants that share it wait for each other, and nothing else is wrong.
+        let number = self.realm.tenant.uuid().as_u64_pair().1.cast_signed();
+        let lock = Statement::from_sql_and_values(self.backend, "SELECT pg_advisory_xact_lock($1)", [number.into()]);
+        self.begun.conn.execute_raw(lock).await?;
+        Ok(())
     }
 
     /// Writes one row unless a unique one is in the way.
@@ -142,6 +168,22 @@ impl Tx {
     /// Rows of this realm to be changed.
     pub(crate) fn change<E: Owned>(&self) -> Edit<'_, E> {
         Edit { tx: self, update: E::update_many().filter(self.mine::<E>()) }
+    }
+
+    /// Deletes rows of this realm that fulfil `condition` and answers how many there were.
+    pub(crate) async fn delete<E: Owned>(&self, condition: impl IntoCondition) -> Result<u64, Trouble> {
+        let delete = E::delete_many().filter(self.mine::<E>()).filter(condition);
+        Ok(delete.exec(&self.begun.conn).await?.rows_affected)
+    }
+
+    /// Deletes rows of this realm whose `column` is one of at most [`LIST_MAX`] values, and answers how many there were. For
+    /// pruning alone: nothing else is ever deleted.
+    pub(crate) async fn remove<E: Owned, V>(&self, column: E::Column, values: &[V]) -> Result<u64, Trouble>
+    where
+        V: Into<Value> + Clone + NotU8,
+    {
+        let delete = E::delete_many().filter(self.mine::<E>()).filter(among(self.backend, column, values));
+        Ok(delete.exec(&self.begun.conn).await?.rows_affected)
     }
 
     /// Puts an entry into the change feed when the transaction commits.

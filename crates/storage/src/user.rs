@@ -1,5 +1,6 @@
 //! People in customers.
 
+use crate::decision;
 use crate::stored::{parsed, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
@@ -64,6 +65,19 @@ pub(crate) async fn add(work: &SqlWork, user: &User) -> Result<(), Trouble> {
         role: user.role.as_str().to_owned(),
     };
     work.catalogue()?.add::<Entity>(row).await
+}
+
+/// Gives one another role.
+pub(crate) async fn set_role(work: &SqlWork, id: UserId, role: Role) -> Result<bool, Trouble> {
+    let edit = work.catalogue()?.change::<Entity>().filter(Column::Id.eq(id.uuid()));
+    Ok(edit.set(Column::Role, role.as_str()).run().await? > 0)
+}
+
+/// Removes one that nothing points to.
+pub(crate) async fn remove(work: &SqlWork, id: UserId) -> Result<bool, Trouble> {
+    let tx = work.catalogue()?;
+    decision::unless_any(tx, decision::Column::UserId, id.uuid()).await?;
+    Ok(tx.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
 }
 
 /// One of a customer.

@@ -9,7 +9,9 @@ use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
 use almoner_domain::fault::Fault;
 use almoner_domain::notice::Change;
-use almoner_domain::ports::{Agents, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Work};
+use almoner_domain::ports::{
+    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Webhooks, Work,
+};
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -73,6 +75,14 @@ impl Work for SqlWork {
     }
 
     fn keys(&mut self) -> &mut dyn Keys {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn Webhooks {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditTrail {
         self
     }
 

@@ -1,6 +1,7 @@
 //! The image shop: a company that sells image processing, two customers with their people, two agents. The example that
 //! the whole documentation is about, made through the `Store` port in one go.
 
+use crate::author;
 use almoner_domain::agent::{Agent, SessionName};
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::entropy::Entropy;
@@ -187,6 +188,7 @@ impl ImageShop {
             expires_at: None,
             durability: None,
             key: None,
+            by: author(),
         }
     }
 }
@@ -216,7 +218,14 @@ impl Maker<'_> {
         ];
         let plan = Plan { id: self.id::<PlanId>(), external_id: external("pro"), name: name("Pro") };
         let lines = offers.into_iter().map(|(feature, offer)| PlanLine { feature: feature.id, offer }).collect();
-        let terms = PlanVersion { id: self.id(), plan: plan.id, number: 1, lines };
+        let terms = PlanVersion {
+            id: self.id(),
+            plan: plan.id,
+            number: 1,
+            effective_from: Timestamp::from_micros(0),
+            price: None,
+            lines,
+        };
         let (acme, bolt) = (self.customer("acme-shop"), self.customer("bolt-store"));
         let (acme_subscription, acme_entitlements) = self.subscribe(&acme, &terms);
         ImageShop {

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod entropy;
+mod author;
 pub mod books;
 pub mod memory;
 pub mod image_shop;
@@ -13,6 +14,7 @@ pub mod contract;
 pub mod postgres;
 pub mod sqlite;
 
+pub use author::author;
 pub use books::{BookRows, check_books};
 pub use clock::MockClock;
 pub use entropy::{Dice, SeededEntropy};

@@ -111,16 +111,21 @@ impl ThrowAway {
     }
 }
 
-/// Runs one statement. A child process, because the storage adapter is what is under test here.
-fn psql(url: &str, statement: &str) -> Result<(), String> {
+/// Runs one statement and answers its rows, one a line, columns apart by `|`. A child process, because the storage adapter is
+/// what is under test here.
+///
+/// # Errors
+/// What the database, or the lack of a client, had to say.
+pub fn psql(url: &str, statement: &str) -> Result<String, String> {
     let program = psql_program();
     let output = Command::new(&program)
-        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url, "--command", statement])
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
+        .args(["--dbname", url, "--command", statement])
         .env("PGCONNECT_TIMEOUT", "10")
         .output()
         .map_err(|e| format!("cannot run {}: {e}. Install it: apt-get install postgresql", program.display()))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     Err(format!("`{statement}` failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

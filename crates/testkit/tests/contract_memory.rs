@@ -15,7 +15,15 @@ impl Adapter for Memory {
             (Arc::new(clock.clone()), Arc::new(SeededEntropy::default()));
         let store = Arc::new(MemoryStore::new(time, chance));
         let audit = Arc::new(Books(store.as_ref().clone()));
-        Fresh { ledger: store.clone(), lookup: store.clone(), store, clock, audit, keep: Box::new(()) }
+        Fresh {
+            ledger: store.clone(),
+            lookup: store.clone(),
+            treasury: store.clone(),
+            store,
+            clock,
+            audit,
+            keep: Box::new(()),
+        }
     }
 }
 

@@ -54,14 +54,14 @@ impl Chore for Prune {
     async fn run(&self) -> Result<(), Failure> {
         for _ in 0..ROUNDS_MAX {
             let gone = self.store.prune(self.keep, PRUNE_MAX).await?;
-            let Pruned { changes, notices, decisions } = gone;
+            let Pruned { changes, notices, deliveries, decisions } = gone;
             let kept = i64::try_from(self.tasks_kept.as_micros()).unwrap_or(i64::MAX);
             let before = Timestamp::from_micros(self.clock.now().as_micros().saturating_sub(kept));
             let tasks = self.jobs.prune(before).await?;
-            if [changes, notices, decisions, tasks].iter().any(|count| *count > 0) {
+            if [changes, notices, deliveries, decisions, tasks].iter().any(|count| *count > 0) {
                 tracing::debug!(?gone, tasks, "pruned");
             }
-            if [changes, notices, decisions, tasks].iter().all(|count| *count < PRUNE_MAX) {
+            if [changes, notices, deliveries, decisions, tasks].iter().all(|count| *count < PRUNE_MAX) {
                 break;
             }
         }

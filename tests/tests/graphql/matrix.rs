@@ -3,21 +3,43 @@
 
 use crate::asking::{ask, data};
 use almoner_tests::client::Raw;
+use almoner_tests::follow::{Events, Heard};
 use almoner_tests::program::{almoner, run};
-use almoner_tests::{Call, Carve, Client, Database, Server};
+use almoner_tests::{Call, Carve, Client, Database, Server, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// A field of a root with arguments that name what the first tenant has, and whether a stranger's answer is a list, which must
 /// hold nothing of the first tenant's.
 fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
-    let Ids { card, customer, user, agent, feature, key, session } = ids;
+    let Ids { card, customer, user, agent, feature, key, session, grant, delivery } = ids;
     let list = |field: &str, inner: &str| vec![format!("{field} {{ edges {{ node {{ {inner} }} }} }}")];
-    let carve = |from: &str| {
+    let order = |from: &str| {
         format!(
-            "carveAllocation(input: {{ {from}, agent: \"{agent}\", session: {{ kind: \"task\", key: \"x\" }}, \
-            lines: [{{ feature: \"image.generate\", amount: \"1\" }}] }}) {{ allocation {{ id }} refusals {{ code }} }}"
+            "{{ {from}, agent: \"{agent}\", session: {{ kind: \"task\", key: \"x\" }}, \
+            lines: [{{ feature: \"image.generate\", amount: \"1\" }}] }}"
         )
+    };
+    let orders = [
+        format!("customer: \"{customer}\""),
+        format!("customer: \"{customer}\", user: \"{user}\""),
+        format!("customer: \"acme-shop\", user: \"{user}\""),
+        format!("parent: \"{card}\""),
+        "customer: \"acme-shop\"".to_owned(),
+    ];
+    let carve = |from: &String| {
+        format!("carveAllocation(input: {}) {{ allocation {{ id }} refusals {{ code }} }}", order(from))
+    };
+    let preview = |from: &String| {
+        format!("previewAllocation(input: {}) {{ lines {{ amount fromAllocation }} refusals {{ code }} }}", order(from))
+    };
+    let end_many =
+        |field: &str| vec![format!("{field}(ids: [\"{card}\"]) {{ allocation {{ id }} refusals {{ code }} }}")];
+    let adjust = |field: &str| {
+        vec![format!(
+            "{field}(input: {{ id: \"{card}\", lines: [{{ feature: \"image.generate\", amount: \"1\" }}] }}) \
+             {{ allocation {{ id }} refusals {{ code }} }}"
+        )]
     };
     let id_of = |field: &str, id: &str, inner: &str| vec![format!("{field}(id: \"{id}\") {{ {inner} }}")];
     Some(match field {
@@ -52,14 +74,60 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
         "customer" => id_of("customer", customer, "id"),
         "agent" => id_of("agent", agent, "id"),
         "apiKeys" => vec!["apiKeys { id }".to_owned()],
-        "carveAllocation" => [
-            carve(&format!("customer: \"{customer}\"")),
-            carve(&format!("customer: \"{customer}\", user: \"{user}\"")),
-            carve(&format!("customer: \"acme-shop\", user: \"{user}\"")),
-            carve(&format!("parent: \"{card}\"")),
-            carve("customer: \"acme-shop\""),
+        // Counts of the installation, and nothing of whose they are.
+        "queues" => vec!["queues { name waiting running failed done oldestAgeS }".to_owned()],
+        "schedules" => vec!["schedules { name periodMs nextAt runningAgeS successAgeS runs failures lastError }".to_owned()],
+        "carveAllocation" => orders.iter().map(carve).collect(),
+        "previewAllocation" => orders.iter().map(preview).collect(),
+        "carveAllocations" => orders
+            .iter()
+            .map(|from| {
+                format!("carveAllocations(inputs: [{}]) {{ allocation {{ id }} refusals {{ code }} }}", order(from))
+            })
+            .collect(),
+        "topUpAllocation" | "shrinkAllocation" => adjust(field),
+        "closeAllocations" | "revokeAllocations" => end_many(field),
+        "audit" => [
+            list("audit", "id subject customer { id } user { id }"),
+            list(&format!("audit(filter: {{ customer: \"{customer}\" }})"), "id"),
+            list(&format!("audit(filter: {{ subject: \"{card}\" }})"), "id"),
+            list(&format!("audit(filter: {{ user: \"{user}\", key: \"{key}\" }})"), "id"),
         ]
-        .into(),
+        .concat(),
+        "voidGrant" => id_of(field, grant, "grant { id } refusals { code }"),
+        "issueGrant" => vec![format!(
+            "issueGrant(input: {{ customer: \"{customer}\", feature: \"image.generate\", kind: TOP_UP, amount: \"1\" }}) \
+             {{ grant {{ id }} refusals {{ code }} }}"
+        )],
+        "cancelSubscription" => {
+            vec![format!(
+                "cancelSubscription(customer: \"{customer}\") {{ subscription {{ id }} refusals {{ code }} }}"
+            )]
+        }
+        "changeRole" => [customer.as_str(), "acme-shop"]
+            .map(|at| {
+                format!(
+                    "changeRole(input: {{ customer: \"{at}\", user: \"{user}\", role: VIEWER }}) \
+                     {{ user {{ id }} refusals {{ code }} }}"
+                )
+            })
+            .into(),
+        "removeCustomer" => id_of(field, customer, "removed refusals { code }"),
+        "removeAgent" => id_of(field, agent, "removed refusals { code }"),
+        "removeUser" => [customer.as_str(), "acme-shop"]
+            .map(|at| format!("removeUser(customer: \"{at}\", user: \"{user}\") {{ removed refusals {{ code }} }}"))
+            .into(),
+        "webhookDeliveries" => [
+            list("webhookDeliveries", "id body"),
+            list("webhookDeliveries(state: PENDING, last: 100)", "id body"),
+        ]
+        .concat(),
+        "webhookEndpoint" => vec!["webhookEndpoint { url }".to_owned()],
+        "resendDelivery" => id_of(field, delivery, "delivery { id } refusals { code }"),
+        // Of these the asker has its own, or may not have one.
+        "setWebhookEndpoint" | "rotateWebhookSecret" | "removeWebhookEndpoint" | "sendTestEvent" => Vec::new(),
+        // These take the asker's own names alone; another's cannot be said.
+        "removeFeature" | "removePlan" => Vec::new(),
         "closeAllocation" | "revokeAllocation" => id_of(field, card, "allocation { id } refusals { code }"),
         "rotateKey" => id_of(field, key, "issued { secret } refusals { code }"),
         "revokeKey" => id_of(field, key, "id refusals { code }"),
@@ -80,6 +148,42 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
     })
 }
 
+/// The same for a field of the subscription root. Whoever may follow it hears one of the ids in the first update.
+fn followed(field: &str, ids: &Ids) -> Option<Vec<String>> {
+    let Ids { card, customer, user, agent, session, .. } = ids;
+    let quotas = "{ entitlements { feature { id } } }";
+    Some(match field {
+        "allocationBalance" => vec![format!("allocationBalance(id: \"{card}\") {{ allocation {{ id }} }}")],
+        "entitlementBalances" => vec![
+            format!("entitlementBalances(customer: \"{customer}\") {quotas}"),
+            format!("entitlementBalances(customer: \"{customer}\", user: \"{user}\") {quotas}"),
+        ],
+        "decisions" => {
+            // Of all that there were: an update then tells at once what there is to see.
+            let all = format!("after: \"dec_{}\"", "0".repeat(26));
+            let inner = "{ decisions { agent { id } user { id } uses { feature { id } } } }";
+            let filters = ["", "customer", "user", "agent", "session", "allocation"];
+            let ids = ["", customer, user, agent, session, card];
+            let each = |(name, id): (&str, &str)| match name {
+                "" => format!("decisions({all}) {inner}"),
+                _ => format!("decisions({all}, filter: {{ {name}: \"{id}\" }}) {inner}"),
+            };
+            filters.into_iter().zip(ids).map(each).collect()
+        }
+        _ => return None,
+    })
+}
+
+/// The first that is heard of a subscription.
+async fn follow(client: &Client, one: &str) -> String {
+    let mut events = Events::open(client, &format!("subscription {{ {one} }}"), json!({})).await.expect("a stream");
+    match events.heard().await {
+        Heard::Next(value) => value.to_string(),
+        Heard::Complete => String::new(),
+        Heard::Closed(_, reason) => panic!("{one}: cut off: {reason}"),
+    }
+}
+
 /// What the first tenant has, by ids that a stranger could have got hold of.
 struct Ids {
     card: String,
@@ -89,6 +193,8 @@ struct Ids {
     feature: String,
     key: String,
     session: String,
+    grant: String,
+    delivery: String,
 }
 
 impl Ids {
@@ -102,6 +208,13 @@ impl Ids {
             json!({ "id": card }),
         )
         .await;
+        let granted = data(
+            staff,
+            "mutation { issueGrant(input: { customer: \"acme-shop\", feature: \"image.generate\", kind: TOP_UP, amount: \"1\" }) \
+             { grant { id } } }",
+            json!({}),
+        )
+        .await;
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
         let id = |nouns, name| server.shop.id(nouns, name);
         Self {
@@ -112,12 +225,26 @@ impl Ids {
             feature: id("features", "image.generate"),
             key: text(&seen["apiKeys"][0]["id"]),
             session: text(&seen["node"]["session"]["id"]),
+            grant: text(&granted["issueGrant"]["grant"]["id"]),
+            delivery: delivery(staff).await,
         }
     }
 
-    fn all(&self) -> [&str; 7] {
-        [&self.card, &self.customer, &self.user, &self.agent, &self.feature, &self.key, &self.session]
+    fn all(&self) -> Vec<&str> {
+        let Self { card, customer, user, agent, feature, key, session, grant, delivery } = self;
+        vec![card, customer, user, agent, feature, key, session, grant, delivery]
     }
+}
+
+/// A delivery that is on its way, to nobody.
+async fn delivery(staff: &Client) -> String {
+    let test = "mutation { setWebhookEndpoint(input: { url: \"https://hooks.invalid/\" }) { refusals { message } }
+        sendTestEvent { deliveryId refusals { message } } }";
+    let id = data(staff, test, json!({})).await["sendTestEvent"]["deliveryId"].clone();
+    let query = "{ webhookDeliveries { edges { node { id } } } }";
+    eventually("the delivery is there", async || data(staff, query, json!({})).await.to_string().contains(id.as_str()?).then_some(()))
+        .await;
+    id.as_str().expect("an id").to_owned()
 }
 
 /// The fields of a root, as the schema lists them.
@@ -152,7 +279,7 @@ struct Stranger<'i> {
 }
 
 /// A customer's key, issued by staff.
-async fn customer_key(staff: &Client, holder: &str) -> Client {
+pub(crate) async fn customer_key(staff: &Client, holder: &str) -> Client {
     let query = format!(
         "mutation {{ issueKey(input: {{ kind: CUSTOMER, name: \"test\", {holder} }}) {{ issued {{ secret }} refusals {{ message }} }} }}"
     );
@@ -165,27 +292,27 @@ pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Data
     let server = Server::start(database).await;
     let staff = server.client().with_key(&server.shop.operator_key);
     let ids = Ids::of(&server, &staff).await;
-    let Ids { card, customer, user, key, session, .. } = &ids;
+    let Ids { card, customer, user, key, session, grant, delivery, .. } = &ids;
     let strangers = [
         Stranger {
             who: "another tenant's operator",
             client: server.client().with_key(&server.other.operator_key),
-            hidden: ids.all().to_vec(),
+            hidden: ids.all(),
         },
         Stranger {
             who: "another customer's program",
             client: customer_key(&staff, "customer: \"bolt-store\"").await,
-            hidden: vec![card, customer, user, key, session],
+            hidden: vec![card, customer, user, key, session, grant, delivery],
         },
         Stranger {
             who: "another customer's user",
             client: customer_key(&staff, "customer: \"bolt-store\", user: \"cy\"").await,
-            hidden: vec![card, customer, user, key, session],
+            hidden: vec![card, customer, user, key, session, grant, delivery],
         },
         Stranger {
             who: "a member of the same customer",
             client: customer_key(&staff, "customer: \"acme-shop\", user: \"ben\"").await,
-            hidden: vec![card, user, key, session],
+            hidden: vec![card, user, key, session, grant, delivery],
         },
     ];
     let before = view(&staff).await;
@@ -201,11 +328,36 @@ pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Data
             }
         }
     }
+    for field in fields("Subscription") {
+        let asked =
+            followed(&field, &ids).unwrap_or_else(|| panic!("Subscription.{field} is not covered; add it here"));
+        for one in &asked {
+            let seen = follow(&staff, one).await;
+            assert!(ids.all().iter().any(|id| seen.contains(*id)), "staff follow {one}: {seen}");
+            for stranger in &strangers {
+                stranger.follows_nothing(&field, one).await;
+            }
+        }
+    }
     assert_eq!(view(&staff).await, before, "a stranger changed something");
     server.end().await;
 }
 
 impl Stranger<'_> {
+    async fn follows_nothing(&self, field: &str, one: &str) {
+        let (who, said) = (self.who, follow(&self.client, one).await);
+        let found = self.hidden.iter().find(|id| said.contains(**id));
+        assert_eq!(found, None, "{one} tells {who}: {said}");
+        let names_hidden = self.hidden.iter().any(|id| one.contains(id));
+        let update: Value = serde_json::from_str(&said).unwrap_or_default();
+        if field == "decisions" {
+            let code = &update["errors"][0]["extensions"]["code"];
+            assert!(code.is_null(), "{one} by {who}: {said}");
+        } else if names_hidden {
+            assert_eq!(update["errors"][0]["extensions"]["code"], "NOT_FOUND", "{one} by {who}: {said}");
+        }
+    }
+
     async fn finds_nothing(&self, word: &str, field: &str, one: &str) {
         let names_hidden = self.hidden.iter().any(|id| one.contains(id));
         if word == "mutation" && !names_hidden {
@@ -220,7 +372,10 @@ impl Stranger<'_> {
         assert_eq!(found, None, "{one} tells {who}: {said}");
         let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
         let code = &body["errors"][0]["extensions"]["code"];
-        let refused = &body["data"][field]["refusals"][0]["code"];
+        let payload = &body["data"][field];
+        // A bulk mutation answers a list of payloads.
+        let payload = payload.get(0).unwrap_or(payload);
+        let refused = &payload["refusals"][0]["code"];
         match word {
             "mutation" => assert!(refused == "NOT_FOUND" || code == "FORBIDDEN", "{one} by {who}: {said}"),
             _ => assert!(code.is_null() || code == "FORBIDDEN", "{one} by {who}: {said}"),
@@ -297,6 +452,8 @@ pub(crate) async fn each_role_does_what_it_may(database: Database) {
         assert_eq!(code(client, feature).await, "FORBIDDEN", "the catalogue is the tenant's");
         let gate = "issueKey(input: { kind: GATE, name: \"x\" }) { refusals { code } }";
         assert_eq!(code(client, gate).await, "FORBIDDEN", "so are gates");
+        let hook = "setWebhookEndpoint(input: { url: \"https://hooks.invalid/\" }) { refusals { code } }";
+        assert_eq!(code(client, hook).await, "FORBIDDEN", "and what its systems hear");
     }
     let user = |id: &str| {
         format!(

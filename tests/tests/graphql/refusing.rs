@@ -1,7 +1,7 @@
 //! Bad input: a refusal with a code, the member and a sentence; nothing is changed by it.
 
-use crate::asking::data;
-use almoner_tests::{Database, Server};
+use crate::asking::{ask, data};
+use almoner_tests::{Call, Carve, Database, Server};
 use serde_json::{Value, json};
 
 /// A mutation, its input, and where the refusal points with which code.
@@ -18,6 +18,23 @@ fn cases() -> Vec<Case> {
         }
         input
     };
+    let terms = |change: Value| {
+        let mut input = json!({ "plan": "pro", "lines": [{ "feature": "image.background_removal" }] });
+        for (name, value) in change.as_object().expect("members") {
+            input[name] = value.clone();
+        }
+        input
+    };
+    let grant = |change: Value| {
+        let mut input =
+            json!({ "customer": "acme-shop", "feature": "image.generate", "kind": "PROMOTION", "amount": "1" });
+        for (name, value) in change.as_object().expect("members") {
+            input[name] = value.clone();
+        }
+        input
+    };
+    let adjust =
+        |feature: &str, amount: &str| json!({ "id": "CARD", "lines": [{ "feature": feature, "amount": amount }] });
     let line = |feature: &str, amount: &str| json!({ "lines": [{ "feature": feature, "amount": amount }] });
     vec![
         ("defineFeature", json!({ "key": "", "name": "x", "kind": "BOOLEAN" }), "INVALID", &["key"]),
@@ -104,7 +121,50 @@ fn cases() -> Vec<Case> {
             &["user"],
         ),
         ("registerAgent", json!({ "externalId": "catalogue", "name": "x" }), "TAKEN", &["externalId"]),
+        ("publishPlan", terms(json!({ "effectiveFrom": "2001-01-01T00:00:00Z" })), "INVALID", &["effectiveFrom"]),
+        ("publishPlan", terms(json!({ "effectiveFrom": "soon" })), "INVALID", &["effectiveFrom"]),
+        (
+            "publishPlan",
+            terms(json!({ "price": { "amount": "1.23456", "currency": "EUR" } })),
+            "INVALID",
+            &["price", "amount"],
+        ),
+        (
+            "publishPlan",
+            terms(json!({ "price": { "amount": "1", "currency": "euro" } })),
+            "INVALID",
+            &["price", "currency"],
+        ),
+        ("issueGrant", grant(json!({ "customer": "nobody" })), "NOT_FOUND", &["customer"]),
+        ("issueGrant", grant(json!({ "feature": "no.such" })), "NOT_FOUND", &["feature"]),
+        ("issueGrant", grant(json!({ "feature": "image.background_removal" })), "NOT_FOUND", &["feature"]),
+        ("issueGrant", grant(json!({ "amount": "0" })), "INVALID", &["amount"]),
+        ("issueGrant", grant(json!({ "amount": "0.5" })), "INVALID", &["amount"]),
+        ("issueGrant", grant(json!({ "amount": "9223372036854775807" })), "LIMIT", &["amount"]),
+        ("issueGrant", grant(json!({ "priority": 1001 })), "INVALID", &["priority"]),
+        ("issueGrant", grant(json!({ "externalId": "" })), "INVALID", &["externalId"]),
+        ("changeRole", json!({ "customer": "acme-shop", "user": "cy", "role": "ADMIN" }), "NOT_FOUND", &["user"]),
+        ("changeRole", json!({ "customer": "acme-shop", "user": "ada", "role": "ADMIN" }), "CONFLICT", &["role"]),
+        ("topUpAllocation", adjust("image.generate", "1000"), "SHORT", &["lines", "0", "amount"]),
+        ("topUpAllocation", adjust("image.describe", "1"), "NOT_FOUND", &["lines", "0", "feature"]),
+        ("topUpAllocation", adjust("image.generate", "0"), "INVALID", &["lines", "0", "amount"]),
+        ("topUpAllocation", json!({ "id": "CARD", "lines": [] }), "CONFLICT", &["lines"]),
+        ("topUpAllocation", json!({ "id": "alc_1", "lines": [] }), "NOT_FOUND", &["id"]),
+        // Four of its ten are used: what is used is not given back.
+        ("shrinkAllocation", adjust("image.generate", "7"), "SHORT", &["lines", "0", "amount"]),
         ("issueKey", json!({ "kind": "GATE", "name": "" }), "INVALID", &["name"]),
+        ("setWebhookEndpoint", json!({ "url": "hooks.example.com" }), "INVALID", &["url"]),
+        ("setWebhookEndpoint", json!({ "url": "https://a:b@hooks.example.com/" }), "INVALID", &["url"]),
+        ("setWebhookEndpoint", json!({ "url": "http://10.1.2.3/" }), "INVALID", &["url"]),
+        ("setWebhookEndpoint", json!({ "url": "http://0x7f000001/" }), "INVALID", &["url"]),
+        ("setWebhookEndpoint", json!({ "url": "https://hooks.example.com:25/" }), "INVALID", &["url"]),
+        ("setWebhookEndpoint", json!({ "url": "https://hooks.example.com/", "events": [] }), "INVALID", &["events"]),
+        (
+            "setWebhookEndpoint",
+            json!({ "url": "https://hooks.example.com/", "events": ["allocation.created", "card.eaten"] }),
+            "INVALID",
+            &["events", "1"],
+        ),
         ("carveAllocation", carve(json!({ "customer": "nobody" })), "NOT_FOUND", &["customer"]),
         ("carveAllocation", carve(json!({ "user": "cy" })), "NOT_FOUND", &["user"]),
         ("carveAllocation", carve(json!({ "agent": "nobody" })), "NOT_FOUND", &["agent"]),
@@ -136,9 +196,20 @@ fn cases() -> Vec<Case> {
 pub(crate) async fn bad_input_is_refused_by_member_and_changes_nothing(database: Database) {
     let server = Server::start(database).await;
     let staff = server.client().with_key(&server.shop.operator_key);
+    let carve = Carve::of_user("acme-shop", "ada", "used").line("image.generate", 10);
+    let card = server.client().carve(&carve).await.id().to_owned();
+    assert!(server.client().consume(&Call::on(&card).uses("image.generate", 4)).await.allowed());
     let before = everything(&staff).await;
-    for (name, input, code, path) in cases() {
-        let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+    named_by_arguments(&staff).await;
+    for (name, mut input, code, path) in cases() {
+        // A case that is about an allocation of its own says so.
+        if input["id"] == "CARD" {
+            input["id"] = json!(card);
+        }
+        let kind = match name {
+            "topUpAllocation" | "shrinkAllocation" => "AdjustAllocationInput".to_owned(),
+            _ => format!("{}{}Input", name[..1].to_uppercase(), &name[1..]),
+        };
         let query =
             format!("mutation($input: {kind}!) {{ {name}(input: $input) {{ refusals {{ code path message }} }} }}");
         let payload = data(&staff, &query, json!({ "input": input })).await[name].clone();
@@ -150,9 +221,50 @@ pub(crate) async fn bad_input_is_refused_by_member_and_changes_nothing(database:
     server.end().await;
 }
 
+/// Mutations that name a thing by plain arguments: what is not there, what is in use, and what is no name at all.
+async fn named_by_arguments(staff: &almoner_tests::Client) {
+    let none = "0".repeat(26);
+    let cases = [
+        ("removeFeature(key: \"\")".to_owned(), "INVALID", "key"),
+        ("removeFeature(key: \"no.such\")".to_owned(), "NOT_FOUND", "key"),
+        ("removeFeature(key: \"image.generate\")".to_owned(), "CONFLICT", "key"),
+        ("removePlan(externalId: \"none\")".to_owned(), "NOT_FOUND", "externalId"),
+        ("removePlan(externalId: \"pro\")".to_owned(), "CONFLICT", "externalId"),
+        ("removeCustomer(id: \"nobody\")".to_owned(), "NOT_FOUND", "id"),
+        ("removeCustomer(id: \"acme-shop\")".to_owned(), "CONFLICT", "id"),
+        ("removeUser(customer: \"acme-shop\", user: \"cy\")".to_owned(), "NOT_FOUND", "user"),
+        ("removeUser(customer: \"acme-shop\", user: \"ada\")".to_owned(), "CONFLICT", "user"),
+        ("removeAgent(id: \"nobody\")".to_owned(), "NOT_FOUND", "id"),
+        ("removeAgent(id: \"catalogue\")".to_owned(), "CONFLICT", "id"),
+        ("cancelSubscription(customer: \"nobody\")".to_owned(), "NOT_FOUND", "customer"),
+        (format!("voidGrant(id: \"grt_{none}\")"), "NOT_FOUND", "id"),
+        ("voidGrant(id: \"acme-shop\")".to_owned(), "NOT_FOUND", "id"),
+        (format!("closeAllocation(id: \"alc_{none}\")"), "NOT_FOUND", "id"),
+        (format!("resendDelivery(id: \"ntc_{none}\")"), "NOT_FOUND", "id"),
+        ("resendDelivery(id: \"acme-shop\")".to_owned(), "NOT_FOUND", "id"),
+    ];
+    for (mutation, code, member) in cases {
+        let name = mutation.split('(').next().unwrap_or_default();
+        let payload =
+            data(staff, &format!("mutation {{ {mutation} {{ refusals {{ code path message }} }} }}"), json!({})).await
+                [name]
+                .clone();
+        let refusal = &payload["refusals"][0];
+        assert_eq!((&refusal["code"], &refusal["path"]), (&json!(code), &json!([member])), "{mutation}: {payload}");
+    }
+    for mutation in ["rotateWebhookSecret", "removeWebhookEndpoint", "sendTestEvent"] {
+        let query = format!("mutation {{ {mutation} {{ refusals {{ code path message }} }} }}");
+        let refusal = data(staff, &query, json!({})).await[mutation]["refusals"][0].clone();
+        assert_eq!((&refusal["code"], &refusal["path"]), (&json!("NOT_FOUND"), &json!([])), "{mutation}: {refusal}");
+    }
+    let many = format!("mutation {{ closeAllocations(ids: [{}]) {{ refusals {{ code }} }} }}", "\"x\",".repeat(51));
+    let body: Value = serde_json::from_slice(&ask(staff, &many, json!({})).await.body).expect("JSON");
+    assert_eq!(body["errors"][0]["extensions"]["code"], "TOO_MANY", "{body}");
+}
+
 async fn everything(staff: &almoner_tests::Client) -> Value {
     let query = "{ features { edges { node { key name } } } plans { edges { node { name versions { edges { node { number } } } } } }
-        agents { edges { node { name } } } allocations { edges { node { id } } } apiKeys { hint revokedAt }
+        agents { edges { node { name } } } allocations { edges { node { id } } } apiKeys { hint revokedAt } webhookEndpoint { url }
         customers { edges { node { name entitlements { balance { granted free carved } } users { edges { node { role } } } } } } }";
     data(staff, query, json!({})).await
 }

@@ -1,61 +1,24 @@
-//! Allocations: carved just in time, closed with their task, or taken back.
+//! Allocations: carved just in time, made larger or smaller, closed with their task, or taken back.
 
 use crate::asker::{asker, not_found};
-use crate::object::{AllocationNode, DurabilityName};
-use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
-use almoner_app::allocations::{self, CarveError, NewAllocation};
-use almoner_domain::agent::SessionName;
-use almoner_domain::ledger::CarveRefusal;
-use almoner_domain::ports::{Source, SubjectName};
-use almoner_domain::scope::{SCOPE_NAMES_MAX, Scope};
-use almoner_domain::text::{FeatureKey, Named, ResourceName, SessionKey, SessionKind, TextError, ToolName};
-use almoner_domain::time::Timestamp;
+use crate::mutation::carving::{AllocationLineInput, CarveAllocationInput, carve, lines, refused_at};
+use crate::object::AllocationNode;
+use crate::refusal::{Checks, RefusalCode, Stop, payload};
+use almoner_app::allocations::{self, AdjustError};
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::ledger::Adjustment;
 use async_graphql::{Context, ID, InputObject, Object, Result};
-use std::collections::BTreeSet;
 
-/// An allocation to be.
+/// The most allocations that one mutation carves or ends.
+const BULK_MAX: usize = 50;
+
+/// By how much an allocation is made larger or smaller.
 #[derive(InputObject)]
-pub(crate) struct CarveAllocationInput {
-    /// Whose quota it is carved from, by our id or the provider's. One of `customer` and `parent`.
-    customer: Option<String>,
-    /// With `customer`: the user on whose behalf, by our id or the provider's; from their share where they have one.
-    user: Option<String>,
-    /// The allocation it is carved from.
-    parent: Option<ID>,
-    /// The agent it is to serve, by our id or the provider's.
-    agent: String,
-    /// The session it is for.
-    session: SessionInput,
-    /// 1 to 64 metered features with amounts, each feature once: all are carved, or none.
+pub(crate) struct AdjustAllocationInput {
+    /// Which allocation.
+    id: ID,
+    /// By how many units of which of its features, each feature once: all lines, or none.
     lines: Vec<AllocationLineInput>,
-    /// Tools it may be used with; as wide as the parent by default.
-    tools: Option<Vec<String>>,
-    /// Resources it may be used on; as wide as the parent by default.
-    resources: Option<Vec<String>>,
-    /// Not usable before (RFC 3339).
-    not_before: Option<String>,
-    /// Not usable from then on (RFC 3339); by default until the parent's end, or the quota's.
-    expires_at: Option<String>,
-    /// How its decisions are kept; by default as each feature says.
-    durability: Option<DurabilityName>,
-}
-
-/// A session by kind and key.
-#[derive(InputObject)]
-pub(crate) struct SessionInput {
-    /// `task`, `chat`, `support_ticket`.
-    kind: String,
-    /// The provider's key in the kind.
-    key: String,
-}
-
-/// Units of one feature.
-#[derive(InputObject)]
-pub(crate) struct AllocationLineInput {
-    /// Which, by its key.
-    feature: String,
-    /// How many, as a decimal in the feature's unit.
-    amount: String,
 }
 
 payload! {
@@ -70,6 +33,14 @@ payload! {
     /// What came of ending an allocation.
     EndAllocationPayload {
         /// The allocation as it ended. What was free returned at once; what gates hold returns as they hear of it.
+        allocation: AllocationNode
+    }
+}
+
+payload! {
+    /// What came of making an allocation larger or smaller.
+    AdjustAllocationPayload {
+        /// The allocation as it is now.
         allocation: AllocationNode
     }
 }
@@ -89,137 +60,114 @@ impl AllocationMutation {
         CarveAllocationPayload::of(carve(context, input).await)
     }
 
+    /// Carves up to 50 allocations, one after another. Each is carved or refused by itself; the payloads come in the order asked.
+    #[graphql(complexity = "inputs.iter().map(|input| input.lines.len() + child_complexity).sum::<usize>()")]
+    async fn carve_allocations(
+        &self,
+        context: &Context<'_>,
+        inputs: Vec<CarveAllocationInput>,
+    ) -> Result<Vec<CarveAllocationPayload>> {
+        bounded(inputs.len())?;
+        let mut payloads = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            payloads.push(CarveAllocationPayload::of(carve(context, input).await)?);
+        }
+        Ok(payloads)
+    }
+
+    /// Adds units to an allocation, out of what it was carved from.
+    #[graphql(complexity = "input.lines.len() + child_complexity")]
+    async fn top_up_allocation(
+        &self,
+        context: &Context<'_>,
+        input: AdjustAllocationInput,
+    ) -> Result<AdjustAllocationPayload> {
+        AdjustAllocationPayload::of(adjust(context, input, Adjustment::TopUp).await)
+    }
+
+    /// Takes units that are free back from an allocation, into what it was carved from. What is used, held or handed on stays.
+    #[graphql(complexity = "input.lines.len() + child_complexity")]
+    async fn shrink_allocation(
+        &self,
+        context: &Context<'_>,
+        input: AdjustAllocationInput,
+    ) -> Result<AdjustAllocationPayload> {
+        AdjustAllocationPayload::of(adjust(context, input, Adjustment::Shrink).await)
+    }
+
     /// Closes an allocation and all that was carved from it, because its task is done. Closing again changes nothing.
     async fn close_allocation(&self, context: &Context<'_>, id: ID) -> Result<EndAllocationPayload> {
-        let asker = asker(context)?;
-        let Ok(id) = id.parse() else { return EndAllocationPayload::of(Err(unknown())) };
-        let ended = allocations::close(&asker.caller, &asker.desk, id).await.map_err(not_found)?;
-        EndAllocationPayload::of(ended.map(|statement| AllocationNode(statement.allocation)).ok_or_else(unknown))
+        EndAllocationPayload::of(end(context, &id, AllocationState::Closed).await)
+    }
+
+    /// Closes up to 50 allocations. Each is closed or refused by itself; the payloads come in the order asked.
+    #[graphql(complexity = "ids.len() * (1 + child_complexity)")]
+    async fn close_allocations(&self, context: &Context<'_>, ids: Vec<ID>) -> Result<Vec<EndAllocationPayload>> {
+        end_all(context, ids, AllocationState::Closed).await
     }
 
     /// Takes an allocation back, with all that was carved from it. One that has ended stays as it ended.
     async fn revoke_allocation(&self, context: &Context<'_>, id: ID) -> Result<EndAllocationPayload> {
-        let asker = asker(context)?;
-        let Ok(id) = id.parse() else { return EndAllocationPayload::of(Err(unknown())) };
-        let ended = allocations::revoke(&asker.caller, &asker.desk, id).await.map_err(not_found)?;
-        EndAllocationPayload::of(ended.map(|statement| AllocationNode(statement.allocation)).ok_or_else(unknown))
+        EndAllocationPayload::of(end(context, &id, AllocationState::Revoked).await)
     }
+
+    /// Takes up to 50 allocations back. Each is revoked or refused by itself; the payloads come in the order asked.
+    #[graphql(complexity = "ids.len() * (1 + child_complexity)")]
+    async fn revoke_allocations(&self, context: &Context<'_>, ids: Vec<ID>) -> Result<Vec<EndAllocationPayload>> {
+        end_all(context, ids, AllocationState::Revoked).await
+    }
+}
+
+fn bounded(count: usize) -> Result<()> {
+    if count <= BULK_MAX {
+        return Ok(());
+    }
+    let message = format!("At most {BULK_MAX} allocations are taken at once. Send several requests.");
+    Err(crate::asker::coded("TOO_MANY", &message))
+}
+
+async fn end_all(context: &Context<'_>, ids: Vec<ID>, state: AllocationState) -> Result<Vec<EndAllocationPayload>> {
+    bounded(ids.len())?;
+    let mut payloads = Vec::with_capacity(ids.len());
+    for id in ids {
+        payloads.push(EndAllocationPayload::of(end(context, &id, state).await)?);
+    }
+    Ok(payloads)
+}
+
+async fn end(context: &Context<'_>, id: &ID, state: AllocationState) -> Result<AllocationNode, Stop> {
+    let asker = asker(context)?;
+    let id = id.parse().map_err(|_| unknown())?;
+    let ended = match state {
+        AllocationState::Revoked => allocations::revoke(&asker.caller, &asker.desk, id).await,
+        _ => allocations::close(&asker.caller, &asker.desk, id).await,
+    };
+    let statement = ended.map_err(not_found)?.ok_or_else(unknown)?;
+    Ok(AllocationNode(statement.allocation))
+}
+
+async fn adjust(
+    context: &Context<'_>,
+    input: AdjustAllocationInput,
+    adjustment: Adjustment,
+) -> Result<AllocationNode, Stop> {
+    let asker = asker(context)?;
+    let id = input.id.parse().map_err(|_| unknown())?;
+    let mut checks = Checks::default();
+    let asked = lines(&input.lines, &mut checks);
+    checks.done()?;
+    let adjusted = allocations::adjust(&asker.caller, &asker.desk, id, adjustment, &asked).await;
+    adjusted.map(|statement| AllocationNode(statement.allocation)).map_err(|error| match error {
+        AdjustError::Carve(why) => refused_at(why, &input.lines),
+        AdjustError::NotFound => unknown(),
+        AdjustError::Ended(_) => Stop::at(RefusalCode::Conflict, &["id"], error),
+        AdjustError::NoLine(ref key) => {
+            let index = input.lines.iter().position(|line| line.feature == key.as_str()).unwrap_or_default();
+            Stop::at(RefusalCode::NotFound, &["lines", &index.to_string(), "feature"], error)
+        }
+    })
 }
 
 fn unknown() -> Stop {
     Stop::at(RefusalCode::NotFound, &["id"], "There is no such allocation. Check the id.")
-}
-
-async fn carve(context: &Context<'_>, input: CarveAllocationInput) -> Result<AllocationNode, Stop> {
-    let asker = asker(context)?;
-    let mut checks = Checks::default();
-    let source = source(&input, &mut checks);
-    let agent = checks.keep(&["agent"], Named::parse(&input.agent));
-    let kind = checks.keep(&["session", "kind"], SessionKind::parse(&input.session.kind));
-    let key = checks.keep(&["session", "key"], SessionKey::parse(&input.session.key));
-    let lines = lines(&input.lines, &mut checks);
-    let scope = Scope {
-        tools: names("tools", input.tools.as_deref(), ToolName::parse, &mut checks),
-        resources: names("resources", input.resources.as_deref(), ResourceName::parse, &mut checks),
-    };
-    let not_before = instant("notBefore", input.not_before.as_deref(), &mut checks);
-    let expires_at = instant("expiresAt", input.expires_at.as_deref(), &mut checks);
-    checks.done()?;
-    let new = NewAllocation {
-        source: kept(source)?,
-        agent: kept(agent)?,
-        session: SessionName { kind: kept(kind)?, key: kept(key)? },
-        lines,
-        scope,
-        not_before,
-        expires_at,
-        durability: input.durability.map(Into::into),
-    };
-    let carved = allocations::carve(&asker.caller, &asker.desk, new).await;
-    carved.map(|statement| AllocationNode(statement.allocation)).map_err(|error| refused(error, &input))
-}
-
-fn source(input: &CarveAllocationInput, checks: &mut Checks) -> Option<Source> {
-    match (&input.customer, &input.parent) {
-        (Some(customer), None) => {
-            let customer = checks.keep(&["customer"], Named::parse(customer));
-            let user = match &input.user {
-                Some(user) => Some(checks.keep(&["user"], Named::parse(user))?),
-                None => None,
-            };
-            Some(Source::Subject(SubjectName { customer: customer?, user }))
-        }
-        (None, Some(parent)) => {
-            if input.user.is_some() {
-                checks.add(&["user"], "goes with customer; an allocation's user is its parent's");
-            }
-            checks.keep(&["parent"], parent.parse()).map(Source::Allocation)
-        }
-        _ => {
-            checks.add(&["customer"], "or parent says what to carve from: give exactly one of them");
-            None
-        }
-    }
-}
-
-fn lines(lines: &[AllocationLineInput], checks: &mut Checks) -> Vec<(FeatureKey, String)> {
-    let mut read = Vec::with_capacity(lines.len());
-    for (index, line) in lines.iter().enumerate() {
-        let key = checks.keep(&["lines", &index.to_string(), "feature"], FeatureKey::parse(&line.feature));
-        read.extend(key.map(|key| (key, line.amount.clone())));
-    }
-    read
-}
-
-fn names<N: Ord>(
-    member: &str,
-    names: Option<&[String]>,
-    parse: fn(&str) -> Result<N, TextError>,
-    checks: &mut Checks,
-) -> Option<BTreeSet<N>> {
-    let names = names?;
-    if names.len() > SCOPE_NAMES_MAX {
-        checks.add(&[member], format!("has {} entries; at most {SCOPE_NAMES_MAX} are accepted", names.len()));
-        return None;
-    }
-    let each = names.iter().enumerate().filter_map(|(i, name)| checks.keep(&[member, &i.to_string()], parse(name)));
-    Some(each.collect())
-}
-
-fn instant(member: &str, text: Option<&str>, checks: &mut Checks) -> Option<Timestamp> {
-    text.and_then(|text| checks.keep(&[member], Timestamp::parse(text)))
-}
-
-fn refused(error: CarveError, input: &CarveAllocationInput) -> Stop {
-    let line = |key: &FeatureKey| input.lines.iter().rposition(|line| line.feature == key.as_str()).unwrap_or_default();
-    let at_line = |code, key: &FeatureKey, member: &str, message: String| {
-        Stop::at(code, &["lines", &line(key).to_string(), member], message)
-    };
-    let message = error.to_string();
-    match error {
-        CarveError::Forbidden(why) => why.into(),
-        CarveError::Fault(fault) => fault.into(),
-        CarveError::UnknownCustomer => Stop::at(RefusalCode::NotFound, &["customer"], message),
-        CarveError::UnknownUser => Stop::at(RefusalCode::NotFound, &["user"], message),
-        CarveError::UnknownAgent => Stop::at(RefusalCode::NotFound, &["agent"], message),
-        CarveError::UnknownParent => Stop::at(RefusalCode::NotFound, &["parent"], message),
-        CarveError::UnknownFeature(key) => at_line(RefusalCode::NotFound, &key, "feature", message),
-        CarveError::NotEntitled(key) => at_line(RefusalCode::NotFound, &key, "feature", message),
-        CarveError::Amount { feature, .. } => at_line(RefusalCode::Invalid, &feature, "amount", message),
-        CarveError::Short { feature, resets_at, .. } => {
-            let renews = resets_at.map_or(String::new(), |at| format!(" The quota renews at {at}."));
-            at_line(RefusalCode::Short, &feature, "amount", format!("{message}.{renews}"))
-        }
-        CarveError::Terms(terms) => Stop::at(RefusalCode::Conflict, &[member_of(&terms)], message),
-    }
-}
-
-fn member_of(terms: &CarveRefusal) -> &'static str {
-    match terms {
-        CarveRefusal::ScopeWider => "tools",
-        CarveRefusal::WindowWider { .. } | CarveRefusal::Window => "expiresAt",
-        CarveRefusal::ParentEnded | CarveRefusal::TooDeep => "parent",
-        CarveRefusal::OtherPrincipal => "customer",
-        CarveRefusal::Lines | CarveRefusal::Short { .. } | CarveRefusal::NotEntitled { .. } => "lines",
-    }
 }

@@ -3,9 +3,17 @@
 mod agent;
 mod allocation;
 mod customer;
+mod carving;
 mod feature;
+mod grant;
 mod key;
 mod plan;
+mod removal;
+mod subscription;
+mod user;
+mod webhook;
+
+pub(crate) use carving::{CarveAllocationInput, preview};
 
 use async_graphql::MergedObject;
 
@@ -16,9 +24,14 @@ pub(crate) struct Mutation(
     feature::FeatureMutation,
     plan::PlanMutation,
     customer::CustomerMutation,
+    user::UserMutation,
+    subscription::SubscriptionMutation,
+    grant::GrantMutation,
+    removal::RemovalMutation,
     agent::AgentMutation,
     allocation::AllocationMutation,
     key::KeyMutation,
+    webhook::WebhookMutation,
 );
 
 impl Mutation {
@@ -28,9 +41,14 @@ impl Mutation {
             feature::FeatureMutation,
             plan::PlanMutation,
             customer::CustomerMutation,
+            user::UserMutation,
+            subscription::SubscriptionMutation,
+            grant::GrantMutation,
+            removal::RemovalMutation,
             agent::AgentMutation,
             allocation::AllocationMutation,
             key::KeyMutation,
+            webhook::WebhookMutation,
         )
     }
 }

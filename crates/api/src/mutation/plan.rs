@@ -4,11 +4,12 @@ use crate::asker::asker;
 use crate::object::{PlanNode, PlanVersionNode, UsagePeriodName};
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
 use almoner_app::features;
-use almoner_app::plans::{self, CreatePlanError, NewPlan, PublishPlanError};
+use almoner_app::plans::{self, CreatePlanError, NewPlan, NewTerms, PublishPlanError};
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
-use almoner_domain::plan::Offer;
+use almoner_domain::plan::{Currency, Offer, Price};
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
-use almoner_domain::units::Units;
+use almoner_domain::time::Timestamp;
+use almoner_domain::units::{Scale, Units};
 use async_graphql::{Context, InputObject, Object, Result};
 
 /// A plan to be.
@@ -27,6 +28,19 @@ pub(crate) struct PublishPlanInput {
     plan: String,
     /// What it grants: at most one line a feature, 1 to 256 of them.
     lines: Vec<PlanLineInput>,
+    /// New subscriptions take it from this instant on (RFC 3339), after the version before it and not in the past; now by default.
+    effective_from: Option<String>,
+    /// What a customer pays for each month. Almoner charges nobody; it is told with the terms.
+    price: Option<PriceInput>,
+}
+
+/// An amount of money.
+#[derive(InputObject)]
+pub(crate) struct PriceInput {
+    /// A decimal with at most four places.
+    amount: String,
+    /// A currency by its code of ISO 4217, such as `EUR`.
+    currency: String,
 }
 
 /// What a plan grants of one feature. A boolean feature needs nothing else; a static one its value; a metered one its amount
@@ -105,13 +119,19 @@ async fn publish(context: &Context<'_>, input: PublishPlanInput) -> Result<PlanV
             terms.push((key, offer));
         }
     }
+    let effective_from =
+        input.effective_from.as_deref().map(|text| checks.keep(&["effectiveFrom"], Timestamp::parse(text)));
+    let price = input.price.as_ref().map(|price| read_price(price, &mut checks));
     checks.done()?;
-    let published = plans::publish(&asker.caller, &asker.desk.app, &kept(plan)?, &terms).await;
+    let terms = NewTerms { effective_from: effective_from.flatten(), price: price.flatten(), lines: terms };
+    let published = plans::publish(&asker.caller, &asker.desk.app, &kept(plan)?, terms).await;
     let path_of = |key: &FeatureKey| input.lines.iter().rposition(|line| line.feature == key.as_str());
     published.map(PlanVersionNode).map_err(|error| match error {
         PublishPlanError::Forbidden(why) => why.into(),
         PublishPlanError::Fault(fault) => fault.into(),
         PublishPlanError::UnknownPlan(_) => Stop::at(RefusalCode::NotFound, &["plan"], error),
+        PublishPlanError::Past => Stop::at(RefusalCode::Invalid, &["effectiveFrom"], error),
+        PublishPlanError::Overlapping { .. } => Stop::at(RefusalCode::Conflict, &["effectiveFrom"], error),
         PublishPlanError::Raced(_) => Stop::at(RefusalCode::Conflict, &["plan"], error),
         PublishPlanError::Empty | PublishPlanError::TooManyLines => Stop::at(RefusalCode::Limit, &["lines"], error),
         PublishPlanError::UnknownFeature(ref key) => at_line(RefusalCode::NotFound, path_of(key), &error),
@@ -119,6 +139,13 @@ async fn publish(context: &Context<'_>, input: PublishPlanInput) -> Result<PlanV
             at_line(RefusalCode::Invalid, path_of(key), &error)
         }
     })
+}
+
+fn read_price(price: &PriceInput, checks: &mut Checks) -> Option<Price> {
+    let scale = checks.keep(&["price", "amount"], Scale::new(Price::PLACES))?;
+    let amount = checks.keep(&["price", "amount"], Units::parse(&price.amount, scale));
+    let currency = checks.keep(&["price", "currency"], Currency::parse(&price.currency));
+    Some(Price { amount: amount?, currency: currency? })
 }
 
 fn at_line(code: RefusalCode, index: Option<usize>, error: &PublishPlanError) -> Stop {

@@ -1,11 +1,10 @@
 //! Agents and the sessions they run.
 
 use super::{there, wire_id};
-use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection, page_cost};
-use almoner_app::directory;
+use crate::asker::asker;
+use crate::cursor::{Asked, Listing, list, page_cost};
+use crate::lists::SessionsOf;
 use almoner_domain::agent::{Agent, Session};
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, ID, Object, Result};
 
 /// Software that acts for somebody.
@@ -37,11 +36,9 @@ impl AgentNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, SessionNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
-        let found = directory::sessions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
-        Ok(connection(found, |session| session.id, SessionNode))
+    ) -> Result<Listing<SessionNode>> {
+        let asked = Asked { first, after, last, before };
+        list(context, asked, |page| SessionsOf(self.0.id, page), |session| session.id, SessionNode).await
     }
 }
 

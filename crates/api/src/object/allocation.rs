@@ -1,16 +1,15 @@
 //! Allocations: prepaid cards for one agent, one session, one window, one scope.
 
 use super::{
-    AgentNode, BalanceObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode, SessionNode, UserNode, instant,
+    AgentNode, BalanceObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode, MovementNode, SessionNode, UserNode, instant,
     there, wire_id,
 };
-use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection, page_cost};
-use almoner_app::directory;
+use crate::asker::asker;
+use crate::cursor::{Asked, Listing, list, page_cost};
+use crate::lists::{AllocationsOf, DecisionsOf, MovementsOf, TreeOf};
 use almoner_domain::allocation::{Allocation, AllocationLine, AllocationState};
 use almoner_domain::feature::FeatureKind;
-use almoner_domain::ports::{AllocationFilter, DecisionFilter};
-use async_graphql::connection::{Connection, EmptyFields};
+use almoner_domain::ports::{AllocationFilter, DecisionFilter, MovementFilter, TREE_MAX};
 use async_graphql::{Context, Enum, ID, Object, Result};
 
 /// Usable, or why not any more.
@@ -127,6 +126,28 @@ impl AllocationNode {
         self.0.lines.iter().copied().map(AllocationLineObject).collect()
     }
 
+    /// How far it stands below an entitlement: 1 where it was carved from one, at most 8.
+    async fn depth(&self) -> i32 {
+        i32::from(self.0.depth)
+    }
+
+    /// The allocation at the top of its tree, which was carved from an entitlement; itself where it is that.
+    async fn root(&self, context: &Context<'_>) -> Result<AllocationNode> {
+        let loader = &asker(context)?.loader;
+        let mut root = self.0.clone();
+        while let Some(parent) = root.parent {
+            root = there(loader.load_one(parent).await?)?;
+        }
+        Ok(AllocationNode(root))
+    }
+
+    /// Its tree: all that was carved from it, and from what was carved from it, parents before children; 100 at most.
+    #[graphql(complexity = "usize::from(TREE_MAX) * child_complexity")]
+    async fn tree(&self, context: &Context<'_>) -> Result<Vec<AllocationNode>> {
+        let tree = asker(context)?.loader.load_one(TreeOf(self.0.id)).await?;
+        Ok(tree.unwrap_or_default().into_iter().map(AllocationNode).collect())
+    }
+
     /// What was carved from it, newest first.
     #[graphql(complexity = "page_cost(first, last) * child_complexity")]
     async fn children(
@@ -136,12 +157,10 @@ impl AllocationNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, AllocationNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
+    ) -> Result<Listing<AllocationNode>> {
+        let asked = Asked { first, after, last, before };
         let filter = AllocationFilter { parent: Some(self.0.id), ..AllocationFilter::default() };
-        let found = directory::allocations(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
-        Ok(connection(found, |allocation| allocation.id, AllocationNode))
+        list(context, asked, |page| AllocationsOf(filter, page), |allocation| allocation.id, AllocationNode).await
     }
 
     /// What gates decided on it, newest first. The latest may follow within seconds.
@@ -153,12 +172,25 @@ impl AllocationNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, DecisionNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
+    ) -> Result<Listing<DecisionNode>> {
+        let asked = Asked { first, after, last, before };
         let filter = DecisionFilter { allocation: Some(self.0.id), ..DecisionFilter::default() };
-        let found = directory::decisions(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
-        Ok(connection(found, |decision| decision.id, DecisionNode))
+        list(context, asked, |page| DecisionsOf(filter, page), |decision| decision.id, DecisionNode).await
+    }
+
+    /// How its units moved, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn movements(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Listing<MovementNode>> {
+        let asked = Asked { first, after, last, before };
+        let filter = MovementFilter { allocation: Some(self.0.id), ..MovementFilter::default() };
+        list(context, asked, |page| MovementsOf(filter, page), |movement| movement.id, MovementNode).await
     }
 }
 
@@ -179,6 +211,21 @@ impl AllocationLineObject {
             FeatureKind::Metered(meter) => self.0.carved.display(meter.scale),
             FeatureKind::Boolean | FeatureKind::Static => self.0.carved.get().to_string(),
         })
+    }
+
+    /// How its units moved, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn movements(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Listing<MovementNode>> {
+        let asked = Asked { first, after, last, before };
+        let filter = MovementFilter { account: Some(self.0.account), ..MovementFilter::default() };
+        list(context, asked, |page| MovementsOf(filter, page), |movement| movement.id, MovementNode).await
     }
 
     /// Where its units stand by the ledger. What gates have not told yet follows within a second or so.

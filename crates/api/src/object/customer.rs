@@ -1,13 +1,11 @@
 //! Customers and the people in them.
 
 use super::{AllocationNode, EntitlementObject, SubscriptionNode, there, wire_id};
-use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection, page_cost};
-use almoner_app::{directory, entitlements};
+use crate::asker::asker;
+use crate::cursor::{Asked, Listing, list, page_cost};
+use crate::lists::{AllocationsOf, EntitlementsOf, SubscriptionsOf, UsersOf};
 use almoner_domain::customer::{Customer, Role, User};
-use almoner_domain::ports::{AllocationFilter, SubjectName};
-use almoner_domain::text::Named;
-use async_graphql::connection::{Connection, EmptyFields};
+use almoner_domain::ports::AllocationFilter;
 use async_graphql::{Context, Enum, ID, Object, Result};
 
 /// What a person may do for their customer.
@@ -75,11 +73,9 @@ impl CustomerNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, UserNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
-        let found = directory::users(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
-        Ok(connection(found, |user| user.id, UserNode))
+    ) -> Result<Listing<UserNode>> {
+        let asked = Asked { first, after, last, before };
+        list(context, asked, |page| UsersOf(self.0.id, page), |user| user.id, UserNode).await
     }
 
     /// What it is and was subscribed to, newest first.
@@ -91,11 +87,9 @@ impl CustomerNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, SubscriptionNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
-        let found = directory::subscriptions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
-        Ok(connection(found, |subscription| subscription.id, SubscriptionNode))
+    ) -> Result<Listing<SubscriptionNode>> {
+        let asked = Asked { first, after, last, before };
+        list(context, asked, |page| SubscriptionsOf(self.0.id, page), |subscription| subscription.id, SubscriptionNode).await
     }
 
     /// What was carved for its agents, newest first.
@@ -107,18 +101,16 @@ impl CustomerNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, AllocationNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
+    ) -> Result<Listing<AllocationNode>> {
+        let asked = Asked { first, after, last, before };
         let filter = AllocationFilter { customer: Some(self.0.id), ..AllocationFilter::default() };
-        let found = directory::allocations(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?;
-        Ok(connection(found, |allocation| allocation.id, AllocationNode))
+        list(context, asked, |page| AllocationsOf(filter, page), |allocation| allocation.id, AllocationNode).await
     }
 
     /// What it may use: of each feature what there is, what remains, and when it resets.
     #[graphql(complexity = "20 * child_complexity")]
     async fn entitlements(&self, context: &Context<'_>) -> Result<Vec<EntitlementObject>> {
-        entitled(context, SubjectName { customer: Named::Id(self.0.id), user: None }).await
+        entitled(context, EntitlementsOf(self.0.id, None)).await
     }
 }
 
@@ -155,14 +147,12 @@ impl UserNode {
     /// What they may use: their own share where they have one, else the customer's quota.
     #[graphql(complexity = "20 * child_complexity")]
     async fn entitlements(&self, context: &Context<'_>) -> Result<Vec<EntitlementObject>> {
-        let subject = SubjectName { customer: Named::Id(self.0.customer), user: Some(Named::Id(self.0.id)) };
-        entitled(context, subject).await
+        entitled(context, EntitlementsOf(self.0.customer, Some(self.0.id))).await
     }
 }
 
-async fn entitled(context: &Context<'_>, subject: SubjectName) -> Result<Vec<EntitlementObject>> {
-    let asker = asker(context)?;
-    let statement = entitlements::of(&asker.caller, &asker.desk, &subject).await.map_err(not_found)?;
+async fn entitled(context: &Context<'_>, of: EntitlementsOf) -> Result<Vec<EntitlementObject>> {
+    let statement = asker(context)?.loader.load_one(of).await?;
     // None where the asker sees a part of the customer alone: then what is the customer's as a whole is not there.
     Ok(statement.map_or(Vec::new(), |found| found.lines).into_iter().map(EntitlementObject).collect())
 }

@@ -1,11 +1,15 @@
 //! Entitlements: what may be used, what remains, when it resets.
 
 use super::plan::value_text;
-use super::{FeatureNode, instant, there};
+use super::{AllocationNode, FeatureNode, GrantNode, MovementNode, UserNode, instant, there};
 use crate::asker::asker;
-use almoner_domain::account::Pocket;
+use crate::cursor::{Asked, Listing, list, page_cost};
+use crate::lists::{AccountsBelow, GrantsInto, MovementsOf};
+use almoner_domain::account::{Account, AccountOwner, Pocket};
 use almoner_domain::decision::Level;
 use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::grant::{Grant, burn};
+use almoner_domain::ports::MovementFilter;
 use almoner_domain::statement::{EntitlementLine, LineStatement, Right};
 use almoner_domain::units::Units;
 use async_graphql::{Context, Object, Result};
@@ -50,11 +54,107 @@ impl EntitlementObject {
         let feature = self.find(context).await?;
         Ok(Some(BalanceObject::of_line(line, &feature)))
     }
+
+    /// A metered feature: what was issued into the current window, in the order in which it burns, and how much of each has
+    /// burnt. What was used or carved has.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn grants(&self, context: &Context<'_>) -> Result<Vec<BurningGrantObject>> {
+        let Right::Quota { line, .. } = &self.0.right else { return Ok(Vec::new()) };
+        let feature = self.find(context).await?;
+        let grants = asker(context)?.loader.load_one(GrantsInto(line.account)).await?.unwrap_or_default();
+        let gone = [Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used].map(|pocket| line.balance.get(pocket));
+        let burnt = burn(&grants, gone.into_iter().sum());
+        let grant = |(grant, (_, burnt)): (Grant, _)| BurningGrantObject::of(grant, burnt, &feature);
+        Ok(grants.into_iter().zip(burnt).map(grant).collect())
+    }
+
+    /// A metered feature: to whom units of the current window were handed out, newest first: users' shares, and lines of
+    /// allocations, with where their units stand.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn allocations(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Listing<CarvedObject>> {
+        let asked = Asked { first, after, last, before };
+        let Right::Quota { line, .. } = &self.0.right else { return Ok(Listing::new(false, false)) };
+        list(context, asked, |page| AccountsBelow(line.account, page), |account| account.id, CarvedObject).await
+    }
+
+    /// A metered feature: how units of the current window moved, newest first.
+    #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    async fn movements(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Listing<MovementNode>> {
+        let asked = Asked { first, after, last, before };
+        let Right::Quota { line, .. } = &self.0.right else { return Ok(Listing::new(false, false)) };
+        let filter = MovementFilter { account: Some(line.account), ..MovementFilter::default() };
+        list(context, asked, |page| MovementsOf(filter, page), |movement| movement.id, MovementNode).await
+    }
 }
 
 impl EntitlementObject {
     async fn find(&self, context: &Context<'_>) -> Result<Feature> {
         there(asker(context)?.loader.load_one(self.0.feature).await?)
+    }
+}
+
+/// A grant, and what is left of it.
+#[derive(async_graphql::SimpleObject)]
+#[graphql(name = "BurningGrant")]
+pub(crate) struct BurningGrantObject {
+    /// The grant.
+    grant: GrantNode,
+    /// Units that were used or handed out of it, as a decimal in the feature's unit.
+    burnt: String,
+    /// Units that are left of it, as a decimal in the feature's unit.
+    left: String,
+}
+
+impl BurningGrantObject {
+    fn of(grant: Grant, burnt: Units, feature: &Feature) -> Self {
+        let left = grant.amount.saturating_sub(grant.taken_back).saturating_sub(burnt);
+        Self { burnt: decimal(burnt, feature), left: decimal(left, feature), grant: GrantNode(grant) }
+    }
+}
+
+/// Units that were handed out of an entitlement.
+pub(crate) struct CarvedObject(Account);
+
+#[Object(name = "Carved")]
+impl CarvedObject {
+    /// The allocation that they are a line of; none where they are a user's share.
+    async fn allocation(&self, context: &Context<'_>) -> Result<Option<AllocationNode>> {
+        let AccountOwner::Allocation(id) = self.0.owner else { return Ok(None) };
+        Ok(asker(context)?.loader.load_one(id).await?.map(AllocationNode))
+    }
+
+    /// On whose behalf they are used; none where it is the customer as a whole.
+    async fn user(&self, context: &Context<'_>) -> Result<Option<UserNode>> {
+        let Some(user) = self.0.principals.user else { return Ok(None) };
+        Ok(asker(context)?.loader.load_one(user).await?.map(UserNode))
+    }
+
+    /// Where they stand.
+    async fn balance(&self, context: &Context<'_>) -> Result<BalanceObject> {
+        let feature = there(asker(context)?.loader.load_one(self.0.feature).await?)?;
+        Ok(BalanceObject::of(&self.0.balance, &feature))
+    }
+}
+
+/// Units as a decimal in a feature's unit.
+pub(crate) fn decimal(units: Units, feature: &Feature) -> String {
+    match &feature.kind {
+        FeatureKind::Metered(meter) => units.display(meter.scale),
+        FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
     }
 }
 
@@ -85,10 +185,7 @@ impl BalanceObject {
 
     /// A balance in a feature's unit.
     pub(crate) fn of(balance: &almoner_domain::account::Balance, feature: &Feature) -> Self {
-        let text = |units: Units| match &feature.kind {
-            FeatureKind::Metered(meter) => units.display(meter.scale),
-            FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
-        };
+        let text = |units: Units| decimal(units, feature);
         let pocket = |pocket| text(balance.get(pocket));
         Self {
             granted: text(balance.granted()),

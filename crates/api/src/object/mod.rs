@@ -1,24 +1,40 @@
 //! Nouns as the API shows them: one file each, of the same name as in `domain`.
 
 mod agent;
+mod audit;
 mod allocation;
 mod customer;
 mod decision;
 mod entitlement;
 mod feature;
+mod grant;
 mod key;
+mod movement;
 mod plan;
+mod queue;
+mod schedule;
+mod preview;
 mod subscription;
+mod webhook;
+mod usage;
 
 pub(crate) use agent::{AgentNode, SessionNode};
 pub(crate) use allocation::{AllocationNode, AllocationStateName};
+pub(crate) use audit::AuditObject;
 pub(crate) use customer::{CustomerNode, RoleName, UserNode};
 pub(crate) use decision::DecisionNode;
 pub(crate) use entitlement::{BalanceObject, EntitlementObject};
 pub(crate) use feature::{DurabilityName, FeatureKindName, FeatureNode};
+pub(crate) use grant::GrantNode;
 pub(crate) use key::{KeyKindName, KeyObject};
+pub(crate) use movement::{MovementNode, MovementsFilter};
 pub(crate) use plan::{PlanNode, PlanVersionNode, UsagePeriodName};
+pub(crate) use preview::PreviewObject;
+pub(crate) use queue::QueueObject;
+pub(crate) use schedule::ScheduleObject;
 pub(crate) use subscription::SubscriptionNode;
+pub(crate) use usage::{UsageInput, UsageObject, usage_cost};
+pub(crate) use webhook::{DeliveryObject, DeliveryStateName, EndpointObject};
 
 use almoner_domain::time::Timestamp;
 use async_graphql::{ID, Interface};
@@ -53,6 +69,11 @@ pub(crate) fn wire_id(id: impl std::fmt::Display) -> ID {
 /// An instant on the wire: RFC 3339 in UTC.
 pub(crate) fn instant(at: Timestamp) -> String {
     at.to_string()
+}
+
+/// How long ago something was, in seconds.
+pub(crate) fn age(at: Timestamp, now: Timestamp) -> u64 {
+    now.saturating_since(at).as_secs()
 }
 
 /// What another thing points to is there, for nothing that is pointed to is deleted.

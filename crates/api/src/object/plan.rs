@@ -1,15 +1,15 @@
 //! Plans and their versions.
 
-use super::{FeatureNode, there, wire_id};
-use crate::asker::{asker, not_found};
-use crate::cursor::{Asked, connection, page_cost};
-use almoner_app::directory;
+use super::{FeatureNode, instant, there, wire_id};
+use crate::asker::asker;
+use crate::cursor::{Asked, Listing, list, page_cost};
+use crate::lists::VersionsOf;
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::page::Page;
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
-use async_graphql::connection::{Connection, EmptyFields};
-use async_graphql::{Context, Enum, ID, Object, Result};
+use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion, Price};
+use almoner_domain::units::Scale;
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
 /// How long a quota lasts before it renews.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -61,9 +61,8 @@ impl PlanNode {
 
     /// Its newest version, which new subscriptions take; none while nothing is published.
     async fn latest_version(&self, context: &Context<'_>) -> Result<Option<PlanVersionNode>> {
-        let asker = asker(context)?;
-        let page = directory::plan_versions(&asker.caller, &asker.desk, self.0.id, Page::first(1)).await;
-        Ok(page.map_err(not_found)?.entries.pop().map(PlanVersionNode))
+        let newest = asker(context)?.loader.load_one(VersionsOf(self.0.id, Page::first(1))).await?;
+        Ok(newest.and_then(|mut newest| newest.entries.pop()).map(PlanVersionNode))
     }
 
     /// Its versions, newest first.
@@ -75,11 +74,9 @@ impl PlanNode {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<Connection<String, PlanVersionNode, EmptyFields, EmptyFields>> {
-        let asker = asker(context)?;
-        let page = Asked { first, after, last, before }.page()?;
-        let found = directory::plan_versions(&asker.caller, &asker.desk, self.0.id, page).await.map_err(not_found)?;
-        Ok(connection(found, |version| version.id, PlanVersionNode))
+    ) -> Result<Listing<PlanVersionNode>> {
+        let asked = Asked { first, after, last, before };
+        list(context, asked, |page| VersionsOf(self.0.id, page), |version| version.id, PlanVersionNode).await
     }
 }
 
@@ -103,10 +100,32 @@ impl PlanVersionNode {
         Ok(PlanNode(there(asker(context)?.loader.load_one(self.0.plan).await?)?))
     }
 
+    /// New subscriptions take it from then on, until the next version's turn.
+    async fn effective_from(&self) -> String {
+        instant(self.0.effective_from)
+    }
+
+    /// What a customer pays for each month, where the provider says so.
+    async fn price(&self) -> Option<PriceObject> {
+        let price = self.0.price.as_ref()?;
+        let amount = price.amount.display(Scale::new(Price::PLACES).ok()?);
+        Some(PriceObject { amount, currency: price.currency.to_string() })
+    }
+
     /// What it grants: at most one line a feature.
     async fn lines(&self) -> Vec<PlanLineObject> {
         self.0.lines.iter().cloned().map(PlanLineObject).collect()
     }
+}
+
+/// An amount of money.
+#[derive(SimpleObject)]
+#[graphql(name = "Price")]
+pub(crate) struct PriceObject {
+    /// A decimal.
+    amount: String,
+    /// The currency's code of ISO 4217.
+    currency: String,
 }
 
 /// What a plan grants of one feature.

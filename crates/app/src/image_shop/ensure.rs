@@ -45,6 +45,7 @@ pub(super) async fn plan(
         None => plans::create(staff, app, plans::NewPlan { external_id, name }).await.map_err(at("plan"))?,
     };
     if plans::latest(staff, app, &plan).await.map_err(at("plan"))?.is_none() {
+        let terms = plans::NewTerms { effective_from: None, price: None, lines: terms.to_vec() };
         plans::publish(staff, app, &plan.external_id, terms).await.map_err(at("plan"))?;
     }
     Ok(plan)

@@ -2,7 +2,7 @@
 
 use crate::house::{app, gate_of, id, key, name, tenant};
 use almoner_app::features::{DefineFeatureError, NewFeature};
-use almoner_app::plans::{NewPlan, PublishPlanError};
+use almoner_app::plans::{NewPlan, NewTerms, PublishPlanError};
 use almoner_app::{App, features, plans};
 use almoner_domain::caller::Caller;
 use almoner_domain::feature::{Durability, ExcessRule, FeatureKind, Meter, StaticValue};
@@ -37,7 +37,7 @@ async fn a_feature_is_defined_once_and_only_by_the_tenants_own() {
     let again = NewFeature { key: key("call"), name: name("Call"), kind: metered() };
     let refused = features::define(&staff, &app, again.clone()).await;
     assert!(matches!(refused, Err(DefineFeatureError::Taken(_))), "{refused:?}");
-    for stranger in [Caller::Installation, gate_of(&staff, &app)] {
+    for stranger in [Caller::INSTALLATION, gate_of(&staff, &app)] {
         let refused = features::define(&stranger, &app, again.clone()).await;
         assert!(matches!(refused, Err(DefineFeatureError::Forbidden(_))), "{refused:?}");
     }
@@ -48,14 +48,16 @@ async fn a_feature_is_defined_once_and_only_by_the_tenants_own() {
 
 #[tokio::test]
 async fn a_plan_is_published_version_by_version() {
-    let (app, _) = app();
+    let (app, clock) = app();
     let (_, staff) = tenant(&app, "one").await;
     define(&staff, &app, "call", metered()).await;
     let plan = plans::create(&staff, &app, NewPlan { external_id: id("pro"), name: name("Pro") }).await.unwrap();
     assert_eq!(plans::latest(&staff, &app, &plan).await.unwrap(), None);
     for number in [1, 2] {
-        let terms = [(key("call"), quota(i64::from(number) * 10))];
-        let version = plans::publish(&staff, &app, &id("pro"), &terms).await.unwrap();
+        let lines = vec![(key("call"), quota(i64::from(number) * 10))];
+        let terms = NewTerms { effective_from: None, price: None, lines };
+        let version = plans::publish(&staff, &app, &id("pro"), terms).await.unwrap();
+        clock.advance(std::time::Duration::from_secs(1));
         assert_eq!(version.number, number);
         assert_eq!(plans::latest(&staff, &app, &plan).await.unwrap(), Some(version));
     }
@@ -70,8 +72,9 @@ async fn terms_that_cannot_be_are_refused_by_name() {
     define(&staff, &app, "size", FeatureKind::Static).await;
     plans::create(&staff, &app, NewPlan { external_id: id("pro"), name: name("Pro") }).await.unwrap();
     let publish = async |plan: &str, terms: Vec<(&str, Offer)>| {
-        let terms: Vec<_> = terms.into_iter().map(|(feature, offer)| (key(feature), offer)).collect();
-        plans::publish(&staff, &app, &id(plan), &terms).await.unwrap_err()
+        let lines = terms.into_iter().map(|(feature, offer)| (key(feature), offer)).collect();
+        let terms = NewTerms { effective_from: None, price: None, lines };
+        plans::publish(&staff, &app, &id(plan), terms).await.unwrap_err()
     };
     assert!(matches!(publish("pro", vec![]).await, PublishPlanError::Empty));
     assert!(matches!(publish("max", vec![("call", quota(1))]).await, PublishPlanError::UnknownPlan(_)));

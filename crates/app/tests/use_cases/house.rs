@@ -2,7 +2,7 @@
 
 use almoner_app::tenants::NewTenant;
 use almoner_app::{App, tenants};
-use almoner_domain::caller::Caller;
+use almoner_domain::caller::{Caller, Who};
 use almoner_domain::id::{Id, KeyId};
 use almoner_domain::tenant::{Environment, Realm, Tenant};
 use almoner_domain::text::{ExternalId, FeatureKey, Name, Named};
@@ -20,15 +20,15 @@ pub(crate) fn app() -> (App, MockClock) {
 /// A tenant, and the caller that acts for it.
 pub(crate) async fn tenant(app: &App, external_id: &str) -> (Tenant, Caller) {
     let new = NewTenant { external_id: id(external_id), name: name(external_id) };
-    let tenant = tenants::create(&Caller::Installation, app, new).await.expect("a tenant");
+    let tenant = tenants::create(&Caller::INSTALLATION, app, new).await.expect("a tenant");
     let realm = Realm { tenant: tenant.id, environment: Environment::Live };
-    (tenant, Caller::Operator { realm, key: None })
+    (tenant, Caller::here(Who::Operator { realm, key: None }))
 }
 
 /// The gate of the same realm: it may decide, and change nothing.
 pub(crate) fn gate_of(caller: &Caller, app: &App) -> Caller {
     let realm = caller.administers().expect("an operator");
-    Caller::Gate { realm, key: KeyId::new(app.clock.now(), &*app.entropy) }
+    Caller::here(Who::Gate { realm, key: KeyId::new(app.clock.now(), &*app.entropy) })
 }
 
 pub(crate) fn id(text: &str) -> ExternalId {

@@ -23,12 +23,12 @@ async fn only_the_installation_makes_tenants() {
     let new = NewTenant { external_id: id("one"), name: name("One") };
     let refused = tenants::create(&staff, &app, new.clone()).await;
     assert!(matches!(refused, Err(CreateTenantError::Forbidden(_))), "{refused:?}");
-    let refused = tenants::create(&Caller::Installation, &app, new).await;
+    let refused = tenants::create(&Caller::INSTALLATION, &app, new).await;
     assert!(matches!(refused, Err(CreateTenantError::Taken(_))), "{refused:?}");
     assert!(matches!(tenants::list(&staff, &app).await, Err(FindError::Forbidden(_))));
-    let found = tenants::act_for(&Caller::Installation, &app, &id("one"), Environment::Live).await.unwrap();
+    let found = tenants::act_for(&Caller::INSTALLATION, &app, &id("one"), Environment::Live).await.unwrap();
     assert_eq!(found, Some(staff));
-    let nobody = tenants::act_for(&Caller::Installation, &app, &id("two"), Environment::Live).await.unwrap();
+    let nobody = tenants::act_for(&Caller::INSTALLATION, &app, &id("two"), Environment::Live).await.unwrap();
     assert_eq!(nobody, None);
 }
 

@@ -3,7 +3,7 @@
 use crate::house::{app, tenant};
 use almoner_app::image_shop::{self, Shop};
 use almoner_app::{keys, subscriptions};
-use almoner_domain::caller::Caller;
+use almoner_domain::caller::{Caller, Who};
 use almoner_domain::customer::Role;
 use almoner_domain::key::KeyHash;
 use almoner_domain::text::Named;
@@ -21,7 +21,7 @@ fn ids(shop: &Shop) -> Vec<String> {
 #[tokio::test]
 async fn the_shop_is_as_it_is_told() {
     let (app, _) = app();
-    let seeded = image_shop::seed(&Caller::Installation, &app).await.unwrap();
+    let seeded = image_shop::seed(&Caller::INSTALLATION, &app).await.unwrap();
     let shop = &seeded.shop;
     let names: Vec<_> = shop.customers.iter().map(|c| c.external_id.as_str()).collect();
     assert_eq!(names, ["acme-shop", "bolt-store"]);
@@ -34,7 +34,7 @@ async fn the_shop_is_as_it_is_told() {
         tenant: shop.tenant.id,
         environment: almoner_domain::tenant::Environment::Live,
     };
-    let staff = Caller::Operator { realm: staff, key: None };
+    let staff = Caller::here(Who::Operator { realm: staff, key: None });
     for customer in &shop.customers {
         let running = subscriptions::running(&staff, &app, &Named::Id(customer.id)).await.unwrap().unwrap();
         assert_eq!(running.calendar.anchor(), Timestamp::parse("2026-11-01T00:00:00Z").unwrap());
@@ -47,13 +47,14 @@ async fn the_shop_is_as_it_is_told() {
 #[tokio::test]
 async fn seeding_again_changes_nothing_but_issues_fresh_keys() {
     let (app, clock) = app();
-    let first = image_shop::seed(&Caller::Installation, &app).await.unwrap();
+    let first = image_shop::seed(&Caller::INSTALLATION, &app).await.unwrap();
     clock.advance(std::time::Duration::from_secs(86_400 * 40));
-    let second = image_shop::seed(&Caller::Installation, &app).await.unwrap();
+    let second = image_shop::seed(&Caller::INSTALLATION, &app).await.unwrap();
     assert_eq!(ids(&first.shop), ids(&second.shop));
     assert_eq!(ids(&first.other), ids(&second.other));
+    let machine = Caller::INSTALLATION;
     let staff = almoner_app::tenants::act_for(
-        &Caller::Installation,
+        &machine,
         &app,
         &first.shop.tenant.external_id,
         almoner_domain::tenant::Environment::Live,

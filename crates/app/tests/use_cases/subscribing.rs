@@ -13,9 +13,9 @@ use almoner_domain::units::Units;
 
 async fn seeded() -> (App, Caller) {
     let (app, _) = app();
-    image_shop::seed(&Caller::Installation, &app).await.expect("a shop");
+    image_shop::seed(&Caller::INSTALLATION, &app).await.expect("a shop");
     let shop = id(image_shop::TENANT);
-    let staff = tenants::act_for(&Caller::Installation, &app, &shop, Environment::Live).await.expect("a store");
+    let staff = tenants::act_for(&Caller::INSTALLATION, &app, &shop, Environment::Live).await.expect("a store");
     (app, staff.expect("the seeded tenant"))
 }
 

@@ -148,9 +148,15 @@ struct Terms {
 }
 
 fn check_lines(order: &CarveOrder) -> Result<(), CarveRefusal> {
-    let count = order.lines.len();
-    let zero = order.lines.iter().any(|(_, _, amount)| amount.is_zero());
-    let twice = (0..count).any(|i| order.lines[..i].iter().any(|line| line.0 == order.lines[i].0));
+    let lines: Vec<(FeatureId, Units)> = order.lines.iter().map(|(feature, _, amount)| (*feature, *amount)).collect();
+    check_amounts(&lines)
+}
+
+/// Between 1 and [`LINES_MAX`] lines of different features, each above zero?
+pub(super) fn check_amounts(lines: &[(FeatureId, Units)]) -> Result<(), CarveRefusal> {
+    let count = lines.len();
+    let zero = lines.iter().any(|(_, amount)| amount.is_zero());
+    let twice = (0..count).any(|i| lines[..i].iter().any(|line| line.0 == lines[i].0));
     if count == 0 || count > LINES_MAX || zero || twice { Err(CarveRefusal::Lines) } else { Ok(()) }
 }
 
@@ -198,7 +204,8 @@ fn earliest_end(books: &Books<'_>, order: &CarveOrder) -> Option<Timestamp> {
     accounts.filter_map(|account| account.window.end).min()
 }
 
-fn short(account: &Account, asked: Units) -> Option<CarveRefusal> {
+/// Refuses where an account has too few free units.
+pub(super) fn short(account: &Account, asked: Units) -> Option<CarveRefusal> {
     let free = account.balance.get(Pocket::Free);
     (asked > free).then(|| CarveRefusal::Short {
         feature: account.feature,

@@ -5,15 +5,19 @@
 //! run these same functions; none decides anything itself. Nothing here knows a database, a clock or a network.
 
 mod books;
+mod adjust;
 mod carve;
 mod end;
+mod grant;
 mod hold;
 mod settle;
 mod window;
 
+pub use adjust::{AdjustRefusal, Adjustment, adjust};
 pub use books::{Books, LedgerError, Shelf};
 pub use carve::{CarveOrder, CarveRefusal, SPAN_MAX, carve};
 pub use end::end;
+pub use grant::{issue, void};
 pub use hold::{HoldOrder, HoldRefusal, expire_hold, extend_hold, settle_hold};
 pub use settle::{RETENTION, doubt, forfeit, lease_size, refund, settle};
 pub use window::{close_window, open_share, open_window};

@@ -5,6 +5,7 @@ use crate::account::{Account, AccountOwner, Balance, Pocket};
 use crate::grant::{Grant, GrantKind};
 use crate::id::{AccountId, GrantId};
 use crate::movement::Cause;
+use crate::notice::Event;
 use crate::period::Window;
 use crate::plan::Offer;
 use crate::principal::Principals;
@@ -27,9 +28,12 @@ pub fn open_window(books: &mut Books<'_>, entitlement: &Entitlement, window: Win
         expires_at: window.end,
         created_at: books.now,
         voided_at: None,
+        taken_back: Units::ZERO,
+        external_id: None,
     };
     books.post(account, None, Some(Pocket::Free), amount, Cause::Grant(grant.id))?;
     books.grants.push(grant);
+    books.announce(Event::PeriodBegan(account));
     Ok(account)
 }
 

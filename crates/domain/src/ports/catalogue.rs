@@ -1,12 +1,14 @@
 //! The catalogue as the control plane uses it: a unit of work bound to one realm, with a repository for each noun.
 
 use crate::agent::Agent;
-use crate::customer::{Customer, User};
+use crate::audit::AuditEntry;
+use crate::customer::{Customer, Role, User};
 use crate::fault::Fault;
 use crate::feature::Feature;
-use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, UserId};
+use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, SubscriptionId, UserId};
 use crate::key::ApiKey;
 use crate::plan::{Plan, PlanVersion};
+use crate::ports::Webhooks;
 use crate::subscription::{Entitlement, Subscription};
 use crate::tenant::{Realm, Tenant};
 use crate::text::{ExternalId, FeatureKey};
@@ -51,6 +53,10 @@ pub trait Work: Send {
     fn subscriptions(&mut self) -> &mut dyn Subscriptions;
     /// API keys.
     fn keys(&mut self) -> &mut dyn Keys;
+    /// The webhook endpoint.
+    fn webhooks(&mut self) -> &mut dyn Webhooks;
+    /// The audit trail.
+    fn audit(&mut self) -> &mut dyn AuditTrail;
     /// Makes it so.
     async fn commit(self: Box<Self>) -> Result<(), Fault>;
 }
@@ -66,6 +72,8 @@ pub trait Features: Send {
     async fn by_id(&mut self, id: FeatureId) -> Result<Option<Feature>, Fault>;
     /// All, by key.
     async fn all(&mut self) -> Result<Vec<Feature>, Fault>;
+    /// Removes one that nothing points to; false where there is none, [`crate::fault::FaultKind::InUse`] where something does.
+    async fn remove(&mut self, id: FeatureId) -> Result<bool, Fault>;
 }
 
 /// Plans of the realm.
@@ -77,8 +85,12 @@ pub trait Plans: Send {
     async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Plan>, Fault>;
     /// Publishes a version; `Exists` when its number is taken.
     async fn publish(&mut self, version: &PlanVersion) -> Result<(), Fault>;
-    /// The newest version of a plan.
+    /// The newest version of a plan, whether or not its time has come.
     async fn latest(&mut self, plan: PlanId) -> Result<Option<PlanVersion>, Fault>;
+    /// The newest version of a plan whose time has come.
+    async fn effective(&mut self, plan: PlanId, at: Timestamp) -> Result<Option<PlanVersion>, Fault>;
+    /// Removes a plan with its versions; false where there is none, `InUse` where somebody is or was subscribed to it.
+    async fn remove(&mut self, id: PlanId) -> Result<bool, Fault>;
 }
 
 /// Customers and users of the realm.
@@ -98,6 +110,12 @@ pub trait Customers: Send {
     async fn user_by_id(&mut self, id: UserId) -> Result<Option<User>, Fault>;
     /// Users of a customer, by external id.
     async fn users(&mut self, customer: CustomerId) -> Result<Vec<User>, Fault>;
+    /// Gives a user another role; false where there is none.
+    async fn set_role(&mut self, id: UserId, role: Role) -> Result<bool, Fault>;
+    /// Removes a customer without a history; false where there is none, `InUse` where something points to it.
+    async fn remove(&mut self, id: CustomerId) -> Result<bool, Fault>;
+    /// Removes a user without a history; as [`Customers::remove`].
+    async fn remove_user(&mut self, id: UserId) -> Result<bool, Fault>;
 }
 
 /// Agents of the realm.
@@ -109,6 +127,8 @@ pub trait Agents: Send {
     async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Agent>, Fault>;
     /// By id.
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault>;
+    /// Removes an agent without a history; false where there is none, `InUse` where something points to it.
+    async fn remove(&mut self, id: AgentId) -> Result<bool, Fault>;
 }
 
 /// Subscriptions and the entitlements they give.
@@ -116,6 +136,8 @@ pub trait Agents: Send {
 pub trait Subscriptions: Send {
     /// Adds one with its entitlements.
     async fn add(&mut self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Fault>;
+    /// Ends one that runs; false where none by that id does.
+    async fn end(&mut self, id: SubscriptionId, at: Timestamp) -> Result<bool, Fault>;
     /// The running subscription of a customer.
     async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault>;
     /// All entitlements of a customer, its users' shares included.
@@ -123,6 +145,13 @@ pub trait Subscriptions: Send {
     /// Adds a user's share of a customer's quota; `Exists` when there is one. It is carved when the next window opens, or
     /// now from what is free in the current one.
     async fn add_share(&mut self, share: &Entitlement) -> Result<(), Fault>;
+}
+
+/// The audit trail of the realm, append-only.
+#[async_trait]
+pub trait AuditTrail: Send {
+    /// Writes an entry, in the transaction of what it tells of.
+    async fn record(&mut self, entry: &AuditEntry) -> Result<(), Fault>;
 }
 
 /// API keys of the realm.

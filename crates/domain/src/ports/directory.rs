@@ -3,11 +3,16 @@
 use crate::account::Account;
 use crate::agent::{Agent, Session};
 use crate::allocation::{Allocation, AllocationState};
+use crate::audit::AuditEntry;
 use crate::customer::{Customer, User};
 use crate::decision::Decision;
 use crate::fault::Fault;
 use crate::feature::Feature;
-use crate::id::{AccountId, AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId};
+use crate::grant::Grant;
+use crate::id::{
+    AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, KeyId, PlanId, PlanVersionId,
+    SessionId, UserId,
+};
 use crate::page::{Page, Stretch};
 use crate::plan::{Plan, PlanVersion};
 use crate::subscription::Subscription;
@@ -16,7 +21,7 @@ use crate::time::Timestamp;
 use async_trait::async_trait;
 
 /// Which allocations: those that fulfil all that is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AllocationFilter {
     /// Of which customer.
     pub customer: Option<CustomerId>,
@@ -33,7 +38,7 @@ pub struct AllocationFilter {
 }
 
 /// Which decisions: those that fulfil all that is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DecisionFilter {
     /// On behalf of which customer.
     pub customer: Option<CustomerId>,
@@ -51,6 +56,19 @@ pub struct DecisionFilter {
     pub since: Option<Timestamp>,
     /// Taken before.
     pub until: Option<Timestamp>,
+}
+
+/// Which entries of the audit trail: those that fulfil all that is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of whose affairs.
+    pub customer: Option<CustomerId>,
+    /// By which user.
+    pub user: Option<UserId>,
+    /// By which key.
+    pub key: Option<KeyId>,
+    /// About what, by our id with its prefix.
+    pub subject: Option<String>,
 }
 
 /// What there is in a realm. Catalogue, customers and agents come oldest first; what happens (sessions, allocations,
@@ -85,8 +103,12 @@ pub trait Directory: Send + Sync {
         filter: AllocationFilter,
         page: Page,
     ) -> Result<Stretch<Allocation>, Fault>;
+    /// The audit trail, newest first.
+    async fn audit(&self, realm: Realm, filter: AuditFilter, page: Page) -> Result<Stretch<AuditEntry>, Fault>;
     /// Decisions.
     async fn decisions(&self, realm: Realm, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Fault>;
+    /// Ids of decisions that are not below this one, oldest first, at most `limit`. Those of the last seconds may still come.
+    async fn decision_ids(&self, realm: Realm, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Fault>;
 
     /// Those of these features that the realm has, in any order.
     async fn features_among(&self, realm: Realm, ids: Vec<FeatureId>) -> Result<Vec<Feature>, Fault>;
@@ -104,6 +126,12 @@ pub trait Directory: Send + Sync {
     async fn sessions_among(&self, realm: Realm, ids: Vec<SessionId>) -> Result<Vec<Session>, Fault>;
     /// Those of these allocations that the realm has, in any order.
     async fn allocations_among(&self, realm: Realm, ids: Vec<AllocationId>) -> Result<Vec<Allocation>, Fault>;
+    /// Those of these decisions that the realm has, in any order.
+    async fn decisions_among(&self, realm: Realm, ids: Vec<DecisionId>) -> Result<Vec<Decision>, Fault>;
+    /// Those of these grants that the realm has, in any order.
+    async fn grants_among(&self, realm: Realm, ids: Vec<GrantId>) -> Result<Vec<Grant>, Fault>;
+    /// Grants into these accounts, each account's oldest first.
+    async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault>;
     /// Those of these accounts that the realm has, in any order.
     async fn accounts_among(&self, realm: Realm, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault>;
 }

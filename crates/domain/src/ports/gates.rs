@@ -8,4 +8,8 @@ use async_trait::async_trait;
 pub trait Gates: Send + Sync {
     /// What is held idle of this account goes back to the ledger now. False where there was nothing, or it could not.
     async fn give_back(&self, account: AccountId) -> bool;
+
+    /// What was used and held of these accounts is told to the ledger now, as far as it can be reached. Costs nothing where the
+    /// ledger knows it all.
+    async fn tell(&self, accounts: &[AccountId]);
 }

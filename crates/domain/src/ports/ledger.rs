@@ -2,6 +2,7 @@
 
 use crate::agent::SessionName;
 use crate::allocation::AllocationState;
+use crate::audit::Author;
 use crate::decision::{Decision, KeyMark};
 use crate::fault::Fault;
 use crate::feature::{Durability, ExcessRule};
@@ -69,6 +70,8 @@ pub struct CarveRequest {
     pub durability: Option<Durability>,
     /// The caller's idempotency key.
     pub key: Option<KeyMark>,
+    /// Who signs it. Not a part of what is asked for: a repetition may come from elsewhere.
+    pub by: Author,
 }
 
 /// What became of a request to carve.
@@ -138,6 +141,8 @@ pub struct Swept {
     pub leases: u64,
     /// Entitlement windows that were closed.
     pub windows: u64,
+    /// Entitlement windows that were opened after them.
+    pub resets: u64,
 }
 
 /// The ledger.
@@ -158,12 +163,14 @@ pub trait Ledger: Send + Sync {
     /// Carves an allocation: all lines or none.
     async fn carve(&self, realm: Realm, request: &CarveRequest) -> Result<CarveAnswer, Fault>;
 
-    /// Ends an allocation and all below it; none where the realm has no such allocation. Ending again changes nothing.
+    /// Ends an allocation and all below it, signed by who ends it; none where the realm has no such allocation. Ending again
+    /// changes nothing.
     async fn end(
         &self,
         realm: Realm,
         id: AllocationId,
         state: AllocationState,
+        by: &Author,
     ) -> Result<Option<AllocationStatement>, Fault>;
 
     /// Settles a hold that stands in the ledger.
@@ -176,6 +183,6 @@ pub trait Ledger: Send + Sync {
     /// windows that are over. Any number of sweepers may run at once.
     async fn sweep(&self, limit: u64) -> Result<Swept, Fault>;
 
-    /// Declares a lease in doubt as spent; false where there is none in doubt by that id.
-    async fn forfeit(&self, realm: Realm, lease: LeaseId) -> Result<bool, Fault>;
+    /// Declares a lease in doubt as spent, signed by who does; false where there is none in doubt by that id.
+    async fn forfeit(&self, realm: Realm, lease: LeaseId, by: &Author) -> Result<bool, Fault>;
 }

@@ -4,12 +4,28 @@ mod catalogue;
 mod directory;
 mod gates;
 mod ledger;
+mod lists;
 mod lookup;
+mod pruning;
+mod queues;
+mod schedules;
+mod usage;
+mod webhooks;
+mod treasury;
 
-pub use catalogue::{Agents, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Work};
-pub use directory::{AllocationFilter, DecisionFilter, Directory};
+pub use catalogue::{Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Work};
+pub use directory::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
 pub use gates::Gates;
 pub use ledger::{
     CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, Source, SubjectName, Swept,
 };
+pub use lists::{Lists, MovementFilter, SessionFilter, TREE_MAX};
 pub use lookup::{HoldStanding, Lookup, SubjectStanding};
+pub use pruning::{DECISIONS_KEPT_MIN, Pruned, Pruning, Retention};
+pub use queues::Queues;
+pub use schedules::Schedules;
+pub use treasury::{
+    AdjustAnswer, AdjustRequest, CarvePreview, GrantAnswer, GrantRequest, PreviewLine, Treasury, VoidAnswer,
+};
+pub use usage::Usage;
+pub use webhooks::{Deliveries, Pumped, Seal, Webhooks, Wire};

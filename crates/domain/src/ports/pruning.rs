@@ -25,6 +25,8 @@ pub struct Pruned {
     pub changes: u64,
     /// Entries of the outbox.
     pub notices: u64,
+    /// Webhook deliveries that ended; they are kept as long as entries of the outbox.
+    pub deliveries: u64,
     /// Decisions.
     pub decisions: u64,
 }

@@ -27,6 +27,8 @@ fn grants() -> impl Strategy<Value = Vec<Grant>> {
             expires_at: expires.map(at),
             created_at: at(created),
             voided_at: None,
+            taken_back: Units::ZERO,
+            external_id: None,
         };
         all.into_iter().enumerate().map(grant).collect()
     })

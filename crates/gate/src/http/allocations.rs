@@ -14,6 +14,8 @@ use crate::gate::Gate;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use almoner_domain::allocation::LINES_MAX;
+use almoner_domain::audit::Author;
+use almoner_domain::caller::Origin;
 use almoner_domain::feature::{Durability, FeatureKind};
 use almoner_domain::id::{AllocationId, FeatureId, Id};
 use almoner_domain::ledger::CarveRefusal;
@@ -72,7 +74,7 @@ pub(super) async fn carve(request: HttpRequest, door: web::Data<Door>, body: Bod
     let outcome = async {
         let visit = door.enter(&request, body).await?;
         let gate = &door.gate;
-        let order = gate.parse_carve(visit.by, read(&visit.body)?).await?;
+        let order = gate.parse_carve(visit.by, read(&visit.body)?, author(&request, visit.by)).await?;
         let (statement, replayed) = match gate.carve(visit.by, &order).await? {
             CarveAnswer::Carved(statement) => (statement, false),
             CarveAnswer::Replayed(statement) => (statement, true),
@@ -115,7 +117,7 @@ pub(super) async fn close(
         if !visit.body.is_empty() {
             let _: super::entitlements::Nothing = read(&visit.body)?;
         }
-        let statement = door.gate.close(visit.by, allocation_id(&id)?).await?;
+        let statement = door.gate.close(visit.by, allocation_id(&id)?, &author(&request, visit.by)).await?;
         door.gate.allocation_body(visit.by.realm, &statement).await
     };
     match outcome.await {
@@ -124,12 +126,19 @@ pub(super) async fn close(
     }
 }
 
+/// Who signs what is done with an allocation here.
+fn author(request: &HttpRequest, by: Credential) -> Author {
+    let id = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let origin = Origin { address: request.peer_addr().map(|peer| peer.ip()), request: id.map(Into::into) };
+    Author::gate(by.key, origin)
+}
+
 fn allocation_id(text: &str) -> Result<AllocationId, Problem> {
     text.parse().map_err(|error| Problem::not_found(format!("There is no such allocation: {error}.")))
 }
 
 impl Gate {
-    async fn parse_carve(&self, by: Credential, body: CarveBody) -> Result<CarveRequest, Problem> {
+    async fn parse_carve(&self, by: Credential, body: CarveBody, author: Author) -> Result<CarveRequest, Problem> {
         let mut errors = Errors::default();
         let print = fingerprint(&body);
         let source = source(&body, &mut errors);
@@ -160,7 +169,8 @@ impl Gate {
         };
         let lines = uses.into_iter().map(|used| (used.feature.id, used.amount)).collect();
         let id = AllocationId::new(self.clock.now(), &*self.entropy);
-        Ok(CarveRequest { id, source, agent, session, lines, scope, not_before, expires_at, durability, key })
+        let by = author;
+        Ok(CarveRequest { id, source, agent, session, lines, scope, not_before, expires_at, durability, key, by })
     }
 
     /// Why nothing was carved, and what to do.

@@ -20,6 +20,10 @@ pub(super) fn run(common: &Common, args: &MigrateArgs) -> Done {
     loaded.run(async |settings| {
         let store = wiring::connect(settings).await?;
         let pending = store.pending_migrations().await.context("cannot read the database's schema")?;
+        if !args.check {
+            // The queues' tables have versions of their own; making them again changes nothing.
+            wiring::prepare_jobs(settings).await?;
+        }
         if pending.is_empty() {
             say!("The schema is up to date.");
             return Ok(ExitCode::SUCCESS);

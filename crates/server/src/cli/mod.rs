@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the gate until SIGTERM or SIGINT.
+    /// Serve until SIGTERM or SIGINT: every part, or one of them.
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date.
     Migrate(migrate::MigrateArgs),

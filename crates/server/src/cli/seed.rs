@@ -40,7 +40,7 @@ pub(super) fn run(common: &Common, args: &SeedArgs) -> Done {
         let app = wiring::app(wiring::store(settings).await?);
         let mut attempt = 1;
         loop {
-            match image_shop::seed(&Caller::Installation, &app).await {
+            match image_shop::seed(&Caller::INSTALLATION, &app).await {
                 Ok(seeded) => return Ok(seeded),
                 Err(why) if attempt < ATTEMPTS => tracing::info!(%why, attempt, "seeding again"),
                 Err(why) => return Err(why.into()),

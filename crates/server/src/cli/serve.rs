@@ -11,7 +11,7 @@ pub(super) struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// What this process plays: all or gate [default: all]
+    /// What this process plays: all, gate, api or worker [default: all]
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
     /// Where people reach the console, for the links in denials

@@ -26,7 +26,7 @@ impl TenantArgs {
     /// The caller that acts for the tenant.
     pub(super) async fn caller(&self, app: &App) -> anyhow::Result<Caller> {
         let id = ExternalId::parse(&self.tenant).context("--tenant")?;
-        let caller = tenants::act_for(&Caller::Installation, app, &id, self.environment).await?;
+        let caller = tenants::act_for(&Caller::INSTALLATION, app, &id, self.environment).await?;
         caller.with_context(|| format!("there is no tenant \"{id}\" in this database"))
     }
 }

@@ -13,8 +13,8 @@ mod value;
 pub use layers::{ConfigError, Given, Layers, Origin};
 pub use reference::reference;
 pub use section::{Section, Setting};
-pub use sections::{Api, Database, Gate, Http, Log, Node, Otlp};
-pub use value::{DatabaseUrl, HttpUrl, Listen, LogFilter, LogFormat, Role, Value};
+pub use sections::{Api, Database, Gate, Http, Log, Node, Otlp, Secrets, Webhooks, Worker};
+pub use value::{DatabaseUrl, DecisionDays, HttpUrl, Listen, LogFilter, LogFormat, Role, SealKey, Value};
 
 /// All settings, read and checked.
 #[derive(Debug, Clone)]
@@ -29,6 +29,12 @@ pub struct Settings {
     pub api: Api,
     /// The gate's limits.
     pub gate: Gate,
+    /// The background runner.
+    pub worker: Worker,
+    /// Secrets that are kept to be used again.
+    pub secrets: Secrets,
+    /// Webhooks.
+    pub webhooks: Webhooks,
     /// Logs.
     pub log: Log,
     /// Traces.
@@ -36,8 +42,18 @@ pub struct Settings {
 }
 
 /// Every section, in the order of the reference.
-pub const SECTIONS: [&Section; 7] =
-    [&Node::SECTION, &Database::SECTION, &Http::SECTION, &Api::SECTION, &Gate::SECTION, &Log::SECTION, &Otlp::SECTION];
+pub const SECTIONS: [&Section; 10] = [
+    &Node::SECTION,
+    &Database::SECTION,
+    &Http::SECTION,
+    &Api::SECTION,
+    &Gate::SECTION,
+    &Worker::SECTION,
+    &Secrets::SECTION,
+    &Webhooks::SECTION,
+    &Log::SECTION,
+    &Otlp::SECTION,
+];
 
 /// Every setting, in the order of the reference.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
@@ -53,6 +69,9 @@ impl Settings {
             http: Http::read(layers)?,
             api: Api::read(layers)?,
             gate: Gate::read(layers)?,
+            worker: Worker::read(layers)?,
+            secrets: Secrets::read(layers)?,
+            webhooks: Webhooks::read(layers)?,
             log: Log::read(layers)?,
             otlp: Otlp::read(layers)?,
         })

@@ -1,7 +1,7 @@
 //! Every setting there is.
 
 use super::section::section;
-use super::{DatabaseUrl, HttpUrl, Listen, LogFilter, LogFormat, Role};
+use super::{DatabaseUrl, DecisionDays, HttpUrl, Listen, LogFilter, LogFormat, Role, SealKey};
 use std::path::PathBuf;
 
 section! {
@@ -12,7 +12,8 @@ section! {
         data_dir: PathBuf = "almoner-data", "path", flag "--data-dir";
         /// Address and port to listen on. Port 0 takes a free one; the line printed at start names it.
         listen: Listen = "127.0.0.1:8080", "address", flag "--listen";
-        /// `all` runs every part, `gate` the gate alone.
+        /// `all` runs every part; `gate` the gate alone, `api` the GraphQL API alone, `worker` the background runner alone. Of
+        /// gates and APIs there may be any number; of runners at least one, or nothing expires and no month turns.
         role: Role = "all", "word", flag "--role";
         /// Where people reach the console, for the links in denials. None: denials carry no link.
         public_url: Option<HttpUrl> = "", "address", flag "--public-url";
@@ -77,8 +78,6 @@ section! {
         credential_ttl_ms: u64 = "5000", "milliseconds", within 0 to 3600000;
         /// How often the change feed is read.
         feed_interval_ms: u64 = "100", "milliseconds", within 10 to 60000;
-        /// How often allocations and holds past their time are swept.
-        sweep_interval_ms: u64 = "500", "milliseconds", within 10 to 3600000;
         /// How long a call waits for units from the ledger before it is denied as `unavailable`.
         lease_patience_ms: u64 = "5000", "milliseconds", within 1 to 60000;
         /// How long a call waits for units that another gate holds idle before it is denied as `exhausted`.
@@ -87,6 +86,54 @@ section! {
         mark_parts: u64 = "8", "parts", within 1 to 1000;
         /// Calls served at once, over all connections; more are answered 429.
         calls_max: usize = "10000", "calls", within 1 to 1000000;
+    }
+}
+
+section! {
+    /// The background runner: it ends what is over, turns months, and prunes. Any number may share the work.
+    pub struct Worker = "worker." {
+        /// Chores this runner does at once.
+        concurrency: usize = "4", "tasks", within 1 to 64;
+        /// How often allocations, holds, leases and windows past their time are swept.
+        sweep_interval_ms: u64 = "500", "milliseconds", within 10 to 3600000;
+        /// How often this runner looks into its queues.
+        poll_interval_ms: u64 = "100", "milliseconds", within 10 to 60000;
+        /// Connections to the queues, beside those to the database.
+        connections_max: u32 = "4", "connections", within 2 to 100;
+        /// Entries of the change feed that are kept, the latest. Gates that were away for longer begin anew.
+        changes_kept: u64 = "1000000", "entries", within 1000 to 1000000000;
+        /// How long entries of the outbox are kept once they are sent.
+        outbox_retention_d: u64 = "30", "days", within 1 to 3650;
+        /// How long decisions are kept; 0 keeps them for ever. At least 31 days, for idempotency keys are known for 30.
+        decisions_retention_d: DecisionDays = "0", "days";
+        /// How long tasks are shown once they have ended.
+        tasks_retention_s: u64 = "600", "seconds", within 10 to 604800;
+    }
+}
+
+section! {
+    /// Secrets that are kept to be used again: those that webhooks are signed by. They are encrypted in the database by a key that
+    /// is not in it. Without a key here it is made in the data folder (`seal.key`); several processes on one database need the same.
+    pub struct Secrets = "secrets." {
+        /// The key: 32 bytes in base64, as `openssl rand -base64 32` makes them. A secret: prefer a file or the environment.
+        seal_key: Option<SealKey> = "", "base64";
+        /// A file that holds the key.
+        seal_key_file: Option<PathBuf> = "", "path";
+    }
+}
+
+section! {
+    /// Webhooks: what tenants' systems are told.
+    pub struct Webhooks = "webhooks." {
+        /// Lets endpoints be in private networks and on this machine. Off, a tenant cannot make the server call its neighbours.
+        allow_private: bool = "false", "switch";
+        /// How often the runner looks for what happened and for what is due.
+        interval_ms: u64 = "500", "milliseconds", within 20 to 60000;
+        /// How long an attempt may take in all. One whose runner died is made again after twice that.
+        timeout_ms: u64 = "15000", "milliseconds", within 100 to 60000;
+        /// The pause before the second attempt. Later ones are longer in the same proportions: at 5 s they are 5 and 30 minutes,
+        /// then 2, 5, 10, 14, 20 and 24 hours.
+        retry_first_ms: u64 = "5000", "milliseconds", within 10 to 600000;
     }
 }
 

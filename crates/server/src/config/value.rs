@@ -1,8 +1,14 @@
 //! What a setting's text may be.
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::seal::KEY_BYTES;
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A value that can be read from a text.
 pub trait Value: Sized {
@@ -73,14 +79,62 @@ pub enum Role {
     All,
     /// The gate alone.
     Gate,
+    /// The GraphQL API alone.
+    Api,
+    /// The background runner alone.
+    Worker,
+}
+
+impl Role {
+    /// Is the gate among what it plays?
+    pub fn has_gate(self) -> bool {
+        matches!(self, Self::All | Self::Gate)
+    }
+
+    /// Is the API?
+    pub fn has_api(self) -> bool {
+        matches!(self, Self::All | Self::Api)
+    }
+
+    /// Is the runner?
+    pub fn has_runner(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
+    }
+
+    /// What it plays, for logs.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::All => "all parts",
+            Self::Gate => "the gate",
+            Self::Api => "the API",
+            Self::Worker => "the runner",
+        }
+    }
 }
 
 impl Value for Role {
-    const EXPECTS: &'static str = "\"all\" or \"gate\"";
+    const EXPECTS: &'static str = "\"all\", \"gate\", \"api\" or \"worker\"";
     fn parse(text: &str) -> Option<Self> {
         match text {
             "all" => Some(Self::All),
             "gate" => Some(Self::Gate),
+            "api" => Some(Self::Api),
+            "worker" => Some(Self::Worker),
+            _ => None,
+        }
+    }
+}
+
+/// How many days decisions are kept; none keeps them for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionDays(pub Option<Duration>);
+
+impl Value for DecisionDays {
+    const EXPECTS: &'static str = "0 for ever, or a whole number of days from 31 to 36500";
+    fn parse(text: &str) -> Option<Self> {
+        match text.parse::<u64>().ok()? {
+            0 => Some(Self(None)),
+            days @ 31..=36_500 => Some(Self(Some(Duration::from_secs(days * 24 * 3_600)))),
             _ => None,
         }
     }
@@ -148,6 +202,38 @@ impl Value for DatabaseUrl {
     fn parse(text: &str) -> Option<Self> {
         let known = ["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| text.starts_with(scheme));
         known.then(|| Self(text.into()))
+    }
+}
+
+/// The key that secrets are sealed by: 32 bytes in base64. Never shown or logged.
+#[derive(Clone)]
+pub struct SealKey(Arc<SecretBox<[u8; KEY_BYTES]>>);
+
+impl SealKey {
+    /// Its bytes, to seal by them.
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        self.0.expose_secret()
+    }
+
+    /// Reads a file that holds one.
+    pub fn read_file(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(text.trim()).with_context(|| format!("{} must hold {}", path.display(), Self::EXPECTS))
+    }
+}
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey(...)")
+    }
+}
+
+impl Value for SealKey {
+    const EXPECTS: &'static str = "32 bytes in base64, such as `openssl rand -base64 32` makes";
+    const SECRET: bool = true;
+    fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; KEY_BYTES] = STANDARD.decode(text).ok()?.try_into().ok()?;
+        Some(Self(Arc::new(SecretBox::new(Box::new(bytes)))))
     }
 }
 

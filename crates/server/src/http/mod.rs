@@ -13,8 +13,7 @@ use crate::config::Settings;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use almoner_api::ApiConfig;
-use almoner_app::Desk;
+use almoner_api::{ApiConfig, Live};
 use anyhow::Context;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -29,12 +28,12 @@ pub(crate) fn server(
     settings: &Settings,
     listener: TcpListener,
     shared: Arc<Shared>,
-    api: Option<Desk>,
+    live: Option<Arc<Live>>,
 ) -> anyhow::Result<Server> {
     let api_config = ApiConfig { introspection: settings.api.introspection };
     let settings = &settings.http;
-    let doors = almoner_gate::routes(shared.gate.clone());
-    let api = api.map(|desk| almoner_api::routes(desk, api_config));
+    let gate = shared.gate.clone().map(almoner_gate::routes);
+    let api = live.map(|live| almoner_api::routes(live, api_config));
     let workers = match settings.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         set => set,
@@ -47,8 +46,10 @@ pub(crate) fn server(
             .app_data(web::Data::from(shared.clone()))
             .wrap(from_fn(move |request, next| watch::watch(watch.clone(), request, next)))
             .configure(ops::routes)
-            .configure(doors.clone())
             .configure(|service| {
+                if let Some(gate) = &gate {
+                    gate(service);
+                }
                 if let Some(api) = &api {
                     api(service);
                 }

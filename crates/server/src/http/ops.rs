@@ -1,4 +1,4 @@
-//! For those who run it: is it alive, can it decide, what does it count.
+//! For those who run it: is it alive, can it do its work, what does it count.
 
 use super::Shared;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -17,14 +17,12 @@ async fn healthz() -> HttpResponse {
 }
 
 async fn readyz(shared: web::Data<Shared>) -> HttpResponse {
-    let reason = if shared.is_stopping() {
-        "it is stopping"
-    } else if !shared.gate.is_ready() {
-        "the gate cannot decide: its journal failed, or another process took over its identity; its log says which"
-    } else {
-        return said(HttpResponse::Ok(), serde_json::json!({ "status": "ready" }));
-    };
-    said(HttpResponse::ServiceUnavailable(), serde_json::json!({ "status": "not ready", "reason": reason }))
+    match shared.trouble() {
+        None => said(HttpResponse::Ok(), serde_json::json!({ "status": "ready" })),
+        Some(reason) => {
+            said(HttpResponse::ServiceUnavailable(), serde_json::json!({ "status": "not ready", "reason": reason }))
+        }
+    }
 }
 
 async fn metrics(shared: web::Data<Shared>) -> HttpResponse {

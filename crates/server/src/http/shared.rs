@@ -4,14 +4,17 @@ use super::meters::Meters;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::time::Clock;
 use almoner_gate::Gate;
+use almoner_worker::Runner;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What all workers share.
 pub(crate) struct Shared {
-    /// The door behind the routes.
-    pub(crate) gate: Arc<Gate>,
+    /// The gate, where it runs here.
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// The runner, where it runs here.
+    pub(crate) runner: Option<Runner>,
     /// For durations.
     pub(crate) clock: Arc<dyn Clock>,
     /// For request ids.
@@ -25,13 +28,37 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Around a gate that has started.
-    pub(crate) fn new(gate: Arc<Gate>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    /// Around what has started.
+    pub(crate) fn new(
+        gate: Option<Arc<Gate>>,
+        runner: Option<Runner>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         let mut registry = Registry::default();
         let meters = Meters::new(&mut registry);
-        gate.metrics(&mut registry);
+        if let Some(gate) = &gate {
+            gate.metrics(&mut registry);
+        }
+        if let Some(runner) = &runner {
+            runner.metrics(&mut registry);
+        }
         let (open, stopping) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { gate, clock, entropy, meters, registry, open, stopping }
+        Self { gate, runner, clock, entropy, meters, registry, open, stopping }
+    }
+
+    /// Why it can do nothing now; none where it can.
+    pub(crate) fn trouble(&self) -> Option<&'static str> {
+        if self.is_stopping() {
+            return Some("it is stopping");
+        }
+        if self.gate.as_ref().is_some_and(|gate| !gate.is_ready()) {
+            return Some(
+                "the gate cannot decide: its journal failed, or another process took over its identity; its log says which",
+            );
+        }
+        let idle = self.runner.as_ref().is_some_and(|runner| !runner.is_ready());
+        idle.then_some("the runner does nothing any more; its log says why")
     }
 
     /// No longer ready; connections close after their next answer.

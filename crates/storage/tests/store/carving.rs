@@ -11,6 +11,7 @@ use almoner_domain::ledger::{CarveRefusal, RETENTION};
 use almoner_domain::ports::{CarveAnswer, Ledger, Lookup, Source, SubjectName};
 use almoner_domain::scope::Scope;
 use almoner_domain::text::{Named, ToolName};
+use almoner_testkit::author;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_carved_leaves_the_quota_and_comes_back_once() {
@@ -43,10 +44,10 @@ async fn what_is_carved_leaves_the_quota_and_comes_back_once() {
 
         let gate = shop.gate(1).await;
         let lease = shop.lease(gate, carved.lines[0].account, 4).await;
-        let ended = shop.store.end(shop.realm, request.id, AllocationState::Closed).await.unwrap().unwrap();
+        let ended = shop.store.end(shop.realm, request.id, AllocationState::Closed, &author()).await.unwrap().unwrap();
         assert_eq!(ended.allocation.state, AllocationState::Closed);
         assert_eq!(ended.allocation.lines.iter().map(|line| line.returned).collect::<Vec<_>>(), [units(6), units(20)]);
-        let again = shop.store.end(shop.realm, request.id, AllocationState::Revoked).await.unwrap().unwrap();
+        let again = shop.store.end(shop.realm, request.id, AllocationState::Revoked, &author()).await.unwrap().unwrap();
         assert_eq!(again, ended, "ending again changes nothing");
         shop.sound().await;
 
@@ -124,7 +125,8 @@ async fn ending_an_allocation_ends_all_that_was_carved_from_it() {
         assert_eq!(chain, [middle.allocation.id, top.allocation.id], "nearest first");
         assert_eq!(leaf.allocation.principals.customer, top.allocation.principals.customer);
 
-        let ended = shop.store.end(shop.realm, top.allocation.id, AllocationState::Revoked).await.unwrap().unwrap();
+        let ended =
+            shop.store.end(shop.realm, top.allocation.id, AllocationState::Revoked, &author()).await.unwrap().unwrap();
         assert_eq!(ended.lines[0].balance.granted(), units(0));
         for id in [middle.allocation.id, leaf.allocation.id] {
             assert_eq!(shop.statement(id).await.allocation.state, AllocationState::Revoked);

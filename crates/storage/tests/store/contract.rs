@@ -15,7 +15,15 @@ async fn fresh(on: On) -> Fresh {
     store.migrate().await.unwrap();
     let store = Arc::new(store);
     let audit = Arc::new(Books(Arc::clone(&store)));
-    Fresh { ledger: store.clone(), lookup: store.clone(), store, clock, audit, keep: Box::new(keep) }
+    Fresh {
+        ledger: store.clone(),
+        lookup: store.clone(),
+        treasury: store.clone(),
+        store,
+        clock,
+        audit,
+        keep: Box::new(keep),
+    }
 }
 
 struct Books(Arc<SqlStore>);

@@ -8,6 +8,7 @@ use almoner_domain::key::{ApiKey, KeyHash, KeyKind, generate, hint};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{LeaseBatch, Ledger, Lookup, Source, Store};
 use almoner_domain::tenant::Environment;
+use almoner_testkit::author;
 use sqlx::Connection;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ async fn a_change_is_told_once_and_in_order() {
             [],
             "carving changes nothing a gate may hold"
         );
-        shop.store.end(shop.realm, carved, AllocationState::Revoked).await.unwrap();
+        shop.store.end(shop.realm, carved, AllocationState::Revoked, &author()).await.unwrap();
         let mut work = shop.store.begin(shop.realm).await.unwrap();
         let agent = Agent { id: id(0x42), external_id: external("other"), name: name("Other") };
         work.agents().add(&agent).await.unwrap();
@@ -65,7 +66,9 @@ async fn who_follows_by_position_misses_nothing_that_commits_at_the_same_time() 
             let allocation = shop.carve(Source::Subject(shop.customer()), 1).await.allocation.id;
             expected.insert(allocation);
             let shop = Arc::clone(&shop);
-            tasks.push(async move { shop.store.end(shop.realm, allocation, AllocationState::Closed).await.unwrap() });
+            tasks.push(async move {
+                shop.store.end(shop.realm, allocation, AllocationState::Closed, &author()).await.unwrap()
+            });
         }
         let follower = tokio::spawn(follow(Arc::clone(&shop), start, expected.len()));
         let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
@@ -96,7 +99,9 @@ async fn no_position_shows_before_an_earlier_one() {
 
     let quick = {
         let shop = Arc::clone(&shop);
-        tokio::spawn(async move { shop.store.end(shop.realm, allocation, AllocationState::Revoked).await.unwrap() })
+        tokio::spawn(async move {
+            shop.store.end(shop.realm, allocation, AllocationState::Revoked, &author()).await.unwrap()
+        })
     };
     // It has done all its work when it waits for the lock.
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \

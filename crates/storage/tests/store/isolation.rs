@@ -10,6 +10,7 @@ use almoner_domain::ports::{CarveAnswer, Ledger, Lookup, Source, Store};
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::text::Named;
 use almoner_storage::StoreOptions;
+use almoner_testkit::author;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 async fn connect(shop: &Shop) -> PgConnection {
@@ -43,7 +44,7 @@ async fn busy_shop() -> Shop {
     let gate = shop.gate(1).await;
     let account = allocation.lines[0].account;
     shop.lease(gate, account, 2).await;
-    shop.store.end(shop.realm, allocation.allocation.id, AllocationState::Revoked).await.unwrap().unwrap();
+    shop.store.end(shop.realm, allocation.allocation.id, AllocationState::Revoked, &author()).await.unwrap().unwrap();
     shop
 }
 
@@ -252,9 +253,9 @@ async fn what_another_realm_has_does_not_exist() {
         let lease = other.lease(gate, account, 5).await;
         let batch = reports(vec![raise(lease, account, 2, 5, 1)]);
         assert_eq!(shop.settle(gate, &batch).await, [LeaseReply::Unknown]);
-        assert!(!shop.store.forfeit(shop.realm, lease).await.unwrap());
+        assert!(!shop.store.forfeit(shop.realm, lease, &author()).await.unwrap());
 
-        assert!(shop.store.end(shop.realm, allocation, AllocationState::Revoked).await.unwrap().is_none());
+        assert!(shop.store.end(shop.realm, allocation, AllocationState::Revoked, &author()).await.unwrap().is_none());
         assert!(shop.store.allocation(shop.realm, allocation).await.unwrap().is_none());
         let carved = shop.store.carve(shop.realm, &shop.request(Source::Allocation(allocation), 1)).await.unwrap();
         assert_eq!(carved, CarveAnswer::UnknownParent);

@@ -9,6 +9,7 @@ use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::ports::{CarveAnswer, LeaseBatch, Ledger, Lookup, Source};
 use almoner_storage::StoreOptions;
 use almoner_testkit::Dice;
+use almoner_testkit::author;
 use sqlx::{Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -150,7 +151,7 @@ impl Rioter {
                 }
                 3 if self.dice.chance(100) => {
                     let any = self.any();
-                    let ended = self.shop.store.end(self.shop.realm, any, AllocationState::Revoked).await;
+                    let ended = self.shop.store.end(self.shop.realm, any, AllocationState::Revoked, &author()).await;
                     ended.unwrap();
                 }
                 _ => self.flush().await,
@@ -167,7 +168,7 @@ impl Rioter {
         let request = self.shop.request(Source::Allocation(any), 3);
         let carved = self.shop.store.carve(self.shop.realm, &request).await.unwrap();
         if matches!(carved, CarveAnswer::Carved(_)) && self.dice.chance(700) {
-            self.shop.store.end(self.shop.realm, request.id, AllocationState::Closed).await.unwrap();
+            self.shop.store.end(self.shop.realm, request.id, AllocationState::Closed, &author()).await.unwrap();
         }
     }
 

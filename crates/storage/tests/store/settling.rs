@@ -8,6 +8,7 @@ use almoner_domain::ledger::RETENTION;
 use almoner_domain::ports::{LeaseBatch, Ledger, Lookup};
 use almoner_domain::statement::Right;
 use almoner_domain::units::Units;
+use almoner_testkit::author;
 use std::time::Duration;
 
 async fn balance(shop: &Shop, pocket: Pocket) -> Units {
@@ -236,7 +237,7 @@ async fn silence_is_spent_until_the_gate_speaks_or_an_operator_gives_up() {
         let (gate, account) = (shop.gate(1).await, shop.account().await);
         let (speaks, lost) = (shop.lease(gate, account, 100).await, shop.lease(gate, account, 50).await);
         shop.report(gate, report(lost, account, 2, 20, Wish::Keep)).await;
-        assert!(!shop.store.forfeit(shop.realm, lost).await.unwrap(), "not in doubt");
+        assert!(!shop.store.forfeit(shop.realm, lost, &author()).await.unwrap(), "not in doubt");
         shop.clock.advance(LEDGER_TERM);
         assert_eq!(shop.store.sweep(10).await.unwrap().leases, 2);
         assert_eq!(shop.store.sweep(10).await.unwrap().leases, 0);
@@ -246,8 +247,8 @@ async fn silence_is_spent_until_the_gate_speaks_or_an_operator_gives_up() {
         assert_eq!(line.in_doubt, units(130));
 
         shop.report(gate, report(speaks, account, 2, 1, Wish::GiveBack)).await;
-        assert!(shop.store.forfeit(shop.realm, lost).await.unwrap());
-        assert!(!shop.store.forfeit(shop.realm, lost).await.unwrap(), "once");
+        assert!(shop.store.forfeit(shop.realm, lost, &author()).await.unwrap());
+        assert!(!shop.store.forfeit(shop.realm, lost, &author()).await.unwrap(), "once");
         assert_eq!(balance(&shop, Pocket::Used).await, units(51));
         assert_eq!(balance(&shop, Pocket::Free).await, units(QUOTA - 51));
         let late = shop.report(gate, report(lost, account, 3, 25, Wish::Keep)).await;

@@ -22,6 +22,7 @@ use almoner_domain::text::{ExternalId, FeatureKey, Name, Named, SessionKey, Sess
 use almoner_domain::time::{Clock, Timestamp};
 use almoner_domain::units::{Scale, Units};
 use almoner_storage::{SqlStore, StoreOptions};
+use almoner_testkit::author;
 use almoner_testkit::postgres::{TestDatabase, postgres};
 use almoner_testkit::sqlite::TestSqlite;
 use almoner_testkit::{MockClock, SeededEntropy};
@@ -147,7 +148,17 @@ impl Shop {
         }
         work.plans().add(&Plan { id: id(0x61), external_id: external("pro"), name: name("Pro") }).await.unwrap();
         let lines = offers().map(|(feature, offer)| PlanLine { feature, offer }).to_vec();
-        work.plans().publish(&PlanVersion { id: id(0x62), plan: id(0x61), number: 1, lines }).await.unwrap();
+        work.plans()
+            .publish(&PlanVersion {
+                id: id(0x62),
+                plan: id(0x61),
+                number: 1,
+                effective_from: Timestamp::from_micros(0),
+                price: None,
+                lines,
+            })
+            .await
+            .unwrap();
         let customer = Customer { id: id(CUSTOMER), external_id: external("acme-shop"), name: name("Acme") };
         work.customers().add(&customer).await.unwrap();
         for (number, person, role) in [(ADA, "ada", Role::Member), (BOB, "bob", Role::Owner)] {
@@ -206,6 +217,7 @@ impl Shop {
             expires_at: Some(self.now().saturating_add(Duration::from_secs(3_600))),
             durability: None,
             key: None,
+            by: author(),
         }
     }
 

@@ -70,7 +70,7 @@ pub async fn work_that_is_dropped_did_not_happen(w: &World) {
 /// The newest version of a plan counts, and a number is given once.
 pub async fn the_newest_version_of_a_plan_counts(w: &World) {
     let line = PlanLine { feature: w.shop.remove_background.id, offer: Offer::Included };
-    let second = PlanVersion { id: w.id(), plan: w.shop.plan.id, number: 2, lines: vec![line] };
+    let second = PlanVersion { id: w.id(), number: 2, lines: vec![line], ..w.shop.terms.clone() };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     assert_eq!(work.plans().latest(w.shop.plan.id).await.unwrap().as_ref(), Some(&w.shop.terms));
     work.plans().publish(&second).await.unwrap();

@@ -3,6 +3,7 @@
 use super::World;
 use super::hand::{leased, raise, settle};
 use super::world::{pocket, stands};
+use crate::author;
 use crate::image_shop::{GENERATIONS, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
@@ -31,11 +32,11 @@ pub async fn ending_again_answers_the_same(w: &World) {
     let id = w.carved(&w.shop.task(w.id())).await.allocation.id;
     let ended = w.close(id).await;
     for state in [AllocationState::Closed, AllocationState::Expired, AllocationState::Revoked] {
-        let again = w.ledger.end(w.shop.realm, id, state).await.unwrap();
+        let again = w.ledger.end(w.shop.realm, id, state, &author()).await.unwrap();
         assert_eq!(again.as_ref(), Some(&ended));
     }
     assert_eq!(w.free().await, GENERATIONS);
-    assert_eq!(w.ledger.end(w.shop.realm, w.id(), AllocationState::Closed).await.unwrap(), None);
+    assert_eq!(w.ledger.end(w.shop.realm, w.id(), AllocationState::Closed, &author()).await.unwrap(), None);
 }
 
 /// With an allocation ends all that was carved out of it, and everything is back where it came from.
@@ -44,7 +45,7 @@ pub async fn ending_ends_everything_below(w: &World) {
     let middle = w.below(top, &[(w.shop.generate.id, 6)]).await.allocation.id;
     let bottom = w.below(middle, &[(w.shop.generate.id, 3)]).await.allocation.id;
     let apart = w.carved(&w.shop.task(w.id())).await.allocation.id;
-    let ended = w.ledger.end(w.shop.realm, top, AllocationState::Revoked).await.unwrap().unwrap();
+    let ended = w.ledger.end(w.shop.realm, top, AllocationState::Revoked, &author()).await.unwrap().unwrap();
     assert_eq!(ended.allocation.lines[0].returned, units(10));
     for id in [top, middle, bottom] {
         assert_eq!(w.statement(id).await.allocation.state, AllocationState::Revoked);

@@ -5,6 +5,7 @@ use super::hand::{raise, settle};
 use super::world::stands;
 use super::{GateHand, LeaseHand, World};
 use crate::ImageShop;
+use crate::author;
 use crate::image_shop::{GENERATIONS, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
@@ -74,7 +75,7 @@ pub async fn another_realm_changes_nothing(w: &World) {
     let t = treasure(w).await;
     let before = (w.statement(t.allocation).await, w.quota(w.shop.generate.id).await);
     for realm in from_everywhere_else(w).await {
-        assert_eq!(w.ledger.end(realm, t.allocation, AllocationState::Revoked).await.unwrap(), None);
+        assert_eq!(w.ledger.end(realm, t.allocation, AllocationState::Revoked, &author()).await.unwrap(), None);
         let below = w.shop.carve(w.id(), Source::Allocation(t.allocation), &[(w.shop.generate.id, 1)]);
         assert_eq!(w.ledger.carve(realm, &below).await.unwrap(), CarveAnswer::UnknownParent);
         let theirs = w.shop.task(w.id());
@@ -105,9 +106,9 @@ pub async fn another_realm_forfeits_nothing(w: &World) {
     w.clock.advance(LEDGER_TERM);
     w.sweep().await;
     for realm in elsewhere {
-        assert!(!w.ledger.forfeit(realm, t.lease.lease).await.unwrap());
+        assert!(!w.ledger.forfeit(realm, t.lease.lease, &author()).await.unwrap());
     }
-    assert!(w.ledger.forfeit(w.shop.realm, t.lease.lease).await.unwrap());
+    assert!(w.ledger.forfeit(w.shop.realm, t.lease.lease, &author()).await.unwrap());
 }
 
 /// The same idempotency key in two realms is two keys: two allocations, two debits, nothing replayed.

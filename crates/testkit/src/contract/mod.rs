@@ -1,4 +1,4 @@
-//! The contract of the ports `Ledger`, `Lookup` and `Store`: one function a promise, each run against every adapter.
+//! The contract of the ports `Ledger`, `Lookup`, `Treasury` and `Store`: one function a promise, each run against every adapter.
 //!
 //! An adapter's crate implements [`Adapter`] and writes [`contract_suite!`](crate::contract_suite); each promise becomes a test of
 //! its own against a fresh store with two image shops in it. What is promised is what a user would notice.
@@ -10,9 +10,12 @@ mod world;
 mod hand;
 
 pub mod catalogue;
+pub mod removing;
 pub mod carving;
 pub mod narrowing;
 pub mod ending;
+pub mod granting;
+pub mod adjusting;
 pub mod windows;
 pub mod leasing;
 pub mod lives;

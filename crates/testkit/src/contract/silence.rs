@@ -3,6 +3,7 @@
 use super::World;
 use super::hand::{leased, raise, settle};
 use super::world::stands;
+use crate::author;
 use crate::image_shop::units;
 use almoner_domain::account::Pocket;
 use almoner_domain::lease::{LEDGER_TERM, LeaseReply, Wish};
@@ -59,14 +60,14 @@ pub async fn a_word_from_its_gate_ends_the_doubt(w: &World) {
     let (gate, mut lease) = doubted(w).await;
     assert_eq!(leased(gate.say(w, &mut lease, raise(5)).await), Some(units(55)));
     assert_eq!(w.quota(w.shop.generate.id).await.in_doubt, units(0));
-    assert!(!w.ledger.forfeit(w.shop.realm, lease.lease).await.unwrap());
+    assert!(!w.ledger.forfeit(w.shop.realm, lease.lease, &author()).await.unwrap());
 }
 
 /// Only what is in doubt can be forfeited; then it is spent, and no later word brings it back.
 pub async fn what_is_forfeited_is_spent_for_good(w: &World) {
     let live = w.gate().await.lease(w, w.quota(w.shop.upload.id).await.account, 5).await;
-    assert!(!w.ledger.forfeit(w.shop.realm, live.lease).await.unwrap(), "its gate serves from it");
-    assert!(!w.ledger.forfeit(w.shop.realm, w.id()).await.unwrap(), "there is none by that id");
+    assert!(!w.ledger.forfeit(w.shop.realm, live.lease, &author()).await.unwrap(), "its gate serves from it");
+    assert!(!w.ledger.forfeit(w.shop.realm, w.id(), &author()).await.unwrap(), "there is none by that id");
 
     let (gate, mut lease) = {
         let gate = w.gate().await;
@@ -75,8 +76,8 @@ pub async fn what_is_forfeited_is_spent_for_good(w: &World) {
         w.sweep().await;
         (gate, lease)
     };
-    assert!(w.ledger.forfeit(w.shop.realm, lease.lease).await.unwrap());
-    assert!(!w.ledger.forfeit(w.shop.realm, lease.lease).await.unwrap(), "it is forfeited once");
+    assert!(w.ledger.forfeit(w.shop.realm, lease.lease, &author()).await.unwrap());
+    assert!(!w.ledger.forfeit(w.shop.realm, lease.lease, &author()).await.unwrap(), "it is forfeited once");
     lease.used = 1;
     assert_eq!(gate.say(w, &mut lease, settle()).await, LeaseReply::Unknown);
     stands(&w.quota(w.shop.generate.id).await, &[(Pocket::Free, 950), (Pocket::Leased, 0), (Pocket::Used, 50)]);

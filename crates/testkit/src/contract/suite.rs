@@ -14,6 +14,11 @@ macro_rules! contract_suite {
                 a_user_has_one_share_of_a_feature
                 a_key_works_until_it_is_revoked
                 tenants_are_told_apart_by_name;
+            removing:
+                what_nothing_points_to_can_be_removed
+                what_is_in_use_stays
+                a_role_is_changed
+                a_subscription_ends_once;
             carving:
                 an_allocation_comes_out_of_the_quota
                 all_lines_are_carved_or_none
@@ -48,10 +53,25 @@ macro_rules! contract_suite {
                 units_pass_up_through_closed_parents
                 what_has_ended_is_not_leased_any_more
                 gates_hear_of_every_end;
+            granting:
+                a_grant_adds_to_the_quota
+                a_grant_is_issued_once_under_its_external_id
+                a_grant_that_cannot_be_leaves_nothing
+                a_void_takes_back_what_is_free_of_it
+                a_void_follows_the_burn_order
+                a_grant_is_its_realms_alone;
+            adjusting:
+                a_top_up_takes_from_where_it_was_carved
+                a_shrink_gives_back_what_is_free
+                an_adjustment_that_cannot_be_changes_nothing
+                a_preview_tells_and_takes_nothing
+                an_adjustment_is_its_realms_alone;
             windows:
                 a_window_is_opened_once
                 booleans_and_values_are_told
                 a_new_month_has_a_new_quota
+                a_month_turns_by_itself
+                a_month_that_was_asked_for_is_not_opened_again
                 a_month_that_is_over_is_not_leased
                 what_comes_back_after_the_month_lapses
                 a_share_is_its_users_alone

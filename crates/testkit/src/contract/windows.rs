@@ -11,11 +11,12 @@ use almoner_domain::id::{EntitlementId, UserId};
 use almoner_domain::lease::LeaseReply;
 use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::Offer;
-use almoner_domain::ports::{SubjectName, SubjectStanding};
+use almoner_domain::ports::{SubjectName, SubjectStanding, Swept};
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::Right;
 use almoner_domain::subscription::Entitlement;
 use std::sync::Arc;
+use std::time::Duration;
 
 async fn standing(w: &World, subject: &SubjectName) -> Standing {
     match w.lookup.subject(w.shop.realm, subject).await.unwrap() {
@@ -88,6 +89,42 @@ pub async fn a_new_month_has_a_new_quota(w: &World) {
     assert_eq!(w.sweep().await.windows, 3);
     assert_eq!(w.sweep().await.windows, 0);
     stands(&w.quota(w.shop.generate.id).await, &[(Pocket::Free, GENERATIONS)]);
+}
+
+/// A month turns though nobody asks: the sweep that closes a window opens the one that follows, once however many sweep, and
+/// after an absence of any length the current one alone.
+pub async fn a_month_turns_by_itself(w: &World) {
+    let first = w.quota(w.shop.generate.id).await.account;
+    for months in [1, 5] {
+        w.clock.set(at(MONTH_END).saturating_add(Duration::from_secs((months - 1) * 31 * 24 * 3_600)));
+        let sweeps = (0..4).map(|_| {
+            let ledger = Arc::clone(&w.ledger);
+            tokio::spawn(async move { ledger.sweep(1_000).await.expect("the ledger sweeps") })
+        });
+        let (mut closed, mut opened) = (0, 0);
+        for sweep in sweeps.collect::<Vec<_>>() {
+            let swept = sweep.await.expect("no task panics");
+            closed += swept.windows;
+            opened += swept.resets;
+        }
+        // One that had to give way has left what it found.
+        let last = w.sweep().await;
+        assert_eq!((closed + last.windows, opened + last.resets), (3, 3), "{months}");
+        assert_eq!(w.sweep().await, Swept::default(), "{months}");
+        let new = w.quota(w.shop.generate.id).await;
+        assert_ne!(new.account, first);
+        stands(&new, &[(Pocket::Free, GENERATIONS), (Pocket::Used, 0)]);
+    }
+}
+
+/// Where somebody has asked for the new month already, the sweep opens nothing.
+pub async fn a_month_that_was_asked_for_is_not_opened_again(w: &World) {
+    w.quota(w.shop.generate.id).await;
+    w.clock.set(at(MONTH_END));
+    let asked = w.quota(w.shop.generate.id).await.account;
+    let swept = w.sweep().await;
+    assert_eq!((swept.windows, swept.resets), (3, 0));
+    assert_eq!(w.quota(w.shop.generate.id).await.account, asked);
 }
 
 /// A gate that asks for units of a month that is over gets none and hears so.

@@ -1,12 +1,13 @@
 //! What every promise begins with: a fresh store, a clock that stands still, and an image shop.
 
 use super::hand::GateHand;
+use crate::author;
 use crate::image_shop::units;
 use crate::{ImageShop, MockClock, SeededEntropy};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id, NodeId};
-use almoner_domain::ports::{CarveAnswer, CarveRequest, Ledger, Lookup, Source, Store, SubjectName};
+use almoner_domain::ports::{CarveAnswer, CarveRequest, Ledger, Lookup, Source, Store, SubjectName, Treasury};
 use almoner_domain::statement::{AllocationStatement, LineStatement, Right};
 use almoner_domain::time::{Clock, Timestamp};
 use std::any::Any;
@@ -26,6 +27,8 @@ pub struct Fresh {
     pub ledger: Arc<dyn Ledger>,
     /// The port.
     pub lookup: Arc<dyn Lookup>,
+    /// The port.
+    pub treasury: Arc<dyn Treasury>,
     /// The port.
     pub store: Arc<dyn Store>,
     /// The clock that the store was given.
@@ -49,6 +52,8 @@ pub struct World {
     /// The port.
     pub lookup: Arc<dyn Lookup>,
     /// The port.
+    pub treasury: Arc<dyn Treasury>,
+    /// The port.
     pub store: Arc<dyn Store>,
     /// The clock.
     pub clock: MockClock,
@@ -63,10 +68,10 @@ pub struct World {
 impl World {
     /// A world on an adapter's fresh store.
     pub async fn of<A: Adapter>() -> Self {
-        let Fresh { ledger, lookup, store, clock, audit, keep } = A::fresh().await;
+        let Fresh { ledger, lookup, treasury, store, clock, audit, keep } = A::fresh().await;
         let entropy = Arc::new(SeededEntropy::new(77));
         let shop = ImageShop::open(&*store, &clock, &*entropy).await.expect("an image shop");
-        Self { ledger, lookup, store, clock, entropy, shop, audit, _keep: keep }
+        Self { ledger, lookup, treasury, store, clock, entropy, shop, audit, _keep: keep }
     }
 
     /// The end of every promise: the books balance.
@@ -124,7 +129,8 @@ impl World {
 
     /// Ends an allocation of the shop.
     pub async fn close(&self, id: AllocationId) -> AllocationStatement {
-        let ended = self.ledger.end(self.shop.realm, id, AllocationState::Closed).await.expect("the ledger answers");
+        let ended =
+            self.ledger.end(self.shop.realm, id, AllocationState::Closed, &author()).await.expect("the ledger answers");
         ended.expect("an allocation to end")
     }
 

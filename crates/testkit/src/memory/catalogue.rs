@@ -1,6 +1,7 @@
 //! What a realm offers and to whom: the part of the store that the control plane writes.
 
 use almoner_domain::agent::Agent;
+use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, UserId};
@@ -10,6 +11,7 @@ use almoner_domain::plan::{Offer, Plan, PlanVersion};
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::Named;
 use almoner_domain::time::Timestamp;
+use almoner_domain::webhook::WebhookEndpoint;
 
 /// One realm's catalogue.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,8 @@ pub(super) struct Catalogue {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) entitlements: Vec<Entitlement>,
     pub(super) keys: Vec<ApiKey>,
+    pub(super) audit: Vec<AuditEntry>,
+    pub(super) webhook: Option<WebhookEndpoint>,
 }
 
 /// Who may use what at an instant, as far as the catalogue knows.

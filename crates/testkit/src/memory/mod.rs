@@ -13,10 +13,12 @@ mod carve;
 mod windows;
 mod holds;
 mod sweep;
+mod treasury;
 mod reads;
 mod ports;
 mod catalogue;
 mod work;
+mod webhook;
 
 pub use self::core::{Core, Snapshot};
 pub use laws::{Laws, Production};

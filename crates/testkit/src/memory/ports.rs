@@ -4,17 +4,19 @@ use super::core::Core;
 use super::laws::Laws;
 use super::work::{MemoryInstallation, MemoryWork};
 use almoner_domain::allocation::AllocationState;
+use almoner_domain::audit::Author;
 use almoner_domain::decision::Decision;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
-use almoner_domain::id::{AllocationId, HoldId, LeaseId, NodeId};
+use almoner_domain::id::{AllocationId, GrantId, HoldId, LeaseId, NodeId};
 use almoner_domain::key::{ApiKey, KeyHash};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{
-    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, HoldStanding, Installation, LeaseBatch, Ledger,
-    Lookup, Store, SubjectName, SubjectStanding, Swept, Work,
+    AdjustAnswer, AdjustRequest, CarveAnswer, CarvePreview, CarveRequest, ExtendRequest, GrantAnswer, GrantRequest,
+    HoldAnswer, HoldRequest, HoldStanding, Installation, LeaseBatch, Ledger, Lookup, Store, SubjectName,
+    SubjectStanding, Swept, Treasury, VoidAnswer, Work,
 };
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
@@ -102,6 +104,7 @@ impl Ledger for MemoryStore {
         realm: Realm,
         id: AllocationId,
         state: AllocationState,
+        _by: &Author,
     ) -> Result<Option<AllocationStatement>, Fault> {
         let (mut core, now) = self.here("end")?;
         core.end(now, realm, id, state)
@@ -122,9 +125,32 @@ impl Ledger for MemoryStore {
         core.sweep(now, limit)
     }
 
-    async fn forfeit(&self, realm: Realm, lease: LeaseId) -> Result<bool, Fault> {
+    async fn forfeit(&self, realm: Realm, lease: LeaseId, _by: &Author) -> Result<bool, Fault> {
         let (mut core, now) = self.here("forfeit")?;
         core.forfeit(now, realm, lease)
+    }
+}
+
+#[async_trait]
+impl Treasury for MemoryStore {
+    async fn issue(&self, realm: Realm, request: &GrantRequest) -> Result<GrantAnswer, Fault> {
+        let (mut core, now) = self.here("issue")?;
+        core.issue(now, realm, request)
+    }
+
+    async fn void(&self, realm: Realm, id: GrantId, _by: &Author) -> Result<VoidAnswer, Fault> {
+        let (mut core, now) = self.here("void")?;
+        core.void(now, realm, id)
+    }
+
+    async fn adjust(&self, realm: Realm, request: &AdjustRequest) -> Result<AdjustAnswer, Fault> {
+        let (mut core, now) = self.here("adjust")?;
+        core.adjust(now, realm, request)
+    }
+
+    async fn preview(&self, realm: Realm, request: &CarveRequest) -> Result<Result<CarvePreview, CarveAnswer>, Fault> {
+        let (mut core, now) = self.here("preview")?;
+        core.preview(now, realm, request)
     }
 }
 

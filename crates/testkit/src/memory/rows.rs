@@ -116,7 +116,10 @@ impl Rows {
             self.holds.put(eye, row.id, row.clone());
         }
         let owned = |owner| move |row| (owner, row);
-        self.grants.extend(books.grants);
+        for grant in books.grants {
+            self.grants.retain(|there| there.id != grant.id);
+            self.grants.push(grant);
+        }
         self.movements.extend(books.movements.into_iter().map(owned(eye.realm)));
         self.notices.extend(books.notices.into_iter().map(|row| (eye.realm, row)));
         self.changes.extend(books.changes.into_iter().map(|row| (eye.realm, row)));

@@ -4,14 +4,17 @@ use super::catalogue::Catalogue;
 use super::core::Core;
 use super::ports::MemoryStore;
 use almoner_domain::agent::Agent;
-use almoner_domain::customer::{Customer, User};
+use almoner_domain::audit::AuditEntry;
+use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
-use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, UserId};
+use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, SubscriptionId, UserId};
 use almoner_domain::key::ApiKey;
-use almoner_domain::notice::Change;
+use almoner_domain::notice::{Change, Notice};
 use almoner_domain::plan::{Plan, PlanVersion};
-use almoner_domain::ports::{Agents, Customers, Features, Installation, Keys, Plans, Subscriptions, Work};
+use almoner_domain::ports::{
+    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Subscriptions, Webhooks, Work,
+};
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::tenant::{Realm, Tenant};
 use almoner_domain::text::{ExternalId, FeatureKey};
@@ -63,6 +66,8 @@ pub(super) struct MemoryWork {
     catalogue: Catalogue,
     changed: bool,
     keys_changed: bool,
+    /// Entries for the outbox.
+    notices: Vec<Notice>,
     /// Customers of whom a share was added: it is carved now where the current window is open.
     shared: Vec<CustomerId>,
 }
@@ -70,12 +75,41 @@ pub(super) struct MemoryWork {
 impl MemoryWork {
     pub(super) fn begin(store: MemoryStore, core: &Core, realm: Realm, now: Timestamp) -> Self {
         let catalogue = core.rows.catalogue(realm).cloned().unwrap_or_default();
-        Self { store, realm, now, catalogue, changed: false, keys_changed: false, shared: Vec::new() }
+        Self {
+            store,
+            realm,
+            now,
+            catalogue,
+            changed: false,
+            keys_changed: false,
+            notices: Vec::new(),
+            shared: Vec::new(),
+        }
+    }
+
+    /// The copy that is written into.
+    pub(super) fn catalogue(&mut self) -> &mut Catalogue {
+        &mut self.catalogue
+    }
+
+    /// What is written to the outbox with it.
+    pub(super) fn notices(&mut self) -> &mut Vec<Notice> {
+        &mut self.notices
     }
 }
 
 fn free(operation: &'static str, taken: bool) -> Result<(), Fault> {
     if taken { Err(Fault { operation, kind: FaultKind::Exists, source: None }) } else { Ok(()) }
+}
+
+fn unused(operation: &'static str, in_use: bool) -> Result<(), Fault> {
+    if in_use { Err(Fault { operation, kind: FaultKind::InUse, source: None }) } else { Ok(()) }
+}
+
+fn removed<T>(rows: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> bool {
+    let before = rows.len();
+    rows.retain(|row| !is_it(row));
+    rows.len() < before
 }
 
 #[async_trait]
@@ -98,6 +132,12 @@ impl Work for MemoryWork {
     fn keys(&mut self) -> &mut dyn Keys {
         self
     }
+    fn webhooks(&mut self) -> &mut dyn Webhooks {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditTrail {
+        self
+    }
 
     async fn commit(mut self: Box<Self>) -> Result<(), Fault> {
         let mut core = self.store.core();
@@ -113,6 +153,7 @@ impl Work for MemoryWork {
         if self.keys_changed {
             core.rows.changes.push((self.realm, Change::Keys));
         }
+        core.rows.notices.extend(self.notices.into_iter().map(|notice| (self.realm, notice)));
         for customer in self.shared {
             core.open_windows(self.now, self.realm, customer)?;
         }
@@ -139,6 +180,12 @@ impl Features for MemoryWork {
         all.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(all)
     }
+    async fn remove(&mut self, id: FeatureId) -> Result<bool, Fault> {
+        let sold = self.catalogue.versions.iter().any(|v| v.lines.iter().any(|line| line.feature == id));
+        unused("remove_feature", sold)?;
+        self.changed = true;
+        Ok(removed(&mut self.catalogue.features, |feature| feature.id == id))
+    }
 }
 
 #[async_trait]
@@ -162,6 +209,17 @@ impl Plans for MemoryWork {
     async fn latest(&mut self, plan: PlanId) -> Result<Option<PlanVersion>, Fault> {
         let versions = self.catalogue.versions.iter().filter(|version| version.plan == plan);
         Ok(versions.max_by_key(|version| version.number).cloned())
+    }
+    async fn effective(&mut self, plan: PlanId, at: Timestamp) -> Result<Option<PlanVersion>, Fault> {
+        let versions = self.catalogue.versions.iter().filter(|v| v.plan == plan && v.effective_from <= at);
+        Ok(versions.max_by_key(|version| version.number).cloned())
+    }
+    async fn remove(&mut self, id: PlanId) -> Result<bool, Fault> {
+        let versions: Vec<_> = self.catalogue.versions.iter().filter(|v| v.plan == id).map(|v| v.id).collect();
+        unused("remove_plan", self.catalogue.subscriptions.iter().any(|s| versions.contains(&s.plan_version)))?;
+        self.catalogue.versions.retain(|version| version.plan != id);
+        self.changed = true;
+        Ok(removed(&mut self.catalogue.plans, |plan| plan.id == id))
     }
 }
 
@@ -198,6 +256,26 @@ impl Customers for MemoryWork {
         all.sort_by(|a, b| a.external_id.cmp(&b.external_id));
         Ok(all)
     }
+    async fn set_role(&mut self, id: UserId, role: Role) -> Result<bool, Fault> {
+        let Some(user) = self.catalogue.users.iter_mut().find(|user| user.id == id) else { return Ok(false) };
+        user.role = role;
+        self.changed = true;
+        Ok(true)
+    }
+    async fn remove(&mut self, id: CustomerId) -> Result<bool, Fault> {
+        let people = self.catalogue.users.iter().any(|user| user.customer == id);
+        let subscribed = self.catalogue.subscriptions.iter().any(|subscription| subscription.customer == id);
+        unused("remove_customer", people || subscribed)?;
+        self.changed = true;
+        Ok(removed(&mut self.catalogue.customers, |customer| customer.id == id))
+    }
+    async fn remove_user(&mut self, id: UserId) -> Result<bool, Fault> {
+        let carved = |core: &Core| core.rows.allocations.all().any(|(_, a)| a.principals.user == Some(id));
+        let shared = self.catalogue.entitlements.iter().any(|entitlement| entitlement.user == Some(id));
+        unused("remove_user", shared || carved(&self.store.core()))?;
+        self.changed = true;
+        Ok(removed(&mut self.catalogue.users, |user| user.id == id))
+    }
 }
 
 #[async_trait]
@@ -214,6 +292,12 @@ impl Agents for MemoryWork {
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault> {
         Ok(self.catalogue.agents.iter().find(|agent| agent.id == id).cloned())
     }
+    async fn remove(&mut self, id: AgentId) -> Result<bool, Fault> {
+        let runs = self.store.core().rows.sessions.all().any(|(_, session)| session.agent == id);
+        unused("remove_agent", runs)?;
+        self.changed = true;
+        Ok(removed(&mut self.catalogue.agents, |agent| agent.id == id))
+    }
 }
 
 #[async_trait]
@@ -225,6 +309,13 @@ impl Subscriptions for MemoryWork {
         self.catalogue.entitlements.extend(entitlements.iter().cloned());
         self.changed = true;
         Ok(())
+    }
+    async fn end(&mut self, id: SubscriptionId, at: Timestamp) -> Result<bool, Fault> {
+        let running = |s: &&mut Subscription| s.id == id && s.ended_at.is_none();
+        let Some(subscription) = self.catalogue.subscriptions.iter_mut().find(running) else { return Ok(false) };
+        subscription.ended_at = Some(at);
+        self.changed = true;
+        Ok(true)
     }
     async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault> {
         Ok(self.catalogue.running(customer, self.now).cloned())
@@ -239,6 +330,14 @@ impl Subscriptions for MemoryWork {
         self.catalogue.entitlements.push(share.clone());
         self.shared.push(share.customer);
         self.changed = true;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AuditTrail for MemoryWork {
+    async fn record(&mut self, entry: &AuditEntry) -> Result<(), Fault> {
+        self.catalogue.audit.push(entry.clone());
         Ok(())
     }
 }

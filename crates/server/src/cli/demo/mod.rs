@@ -66,7 +66,7 @@ struct Minted {
 impl Minted {
     async fn new(app: App) -> anyhow::Result<Self> {
         let tenant = ExternalId::parse(image_shop::TENANT)?;
-        let found = tenants::act_for(&Caller::Installation, &app, &tenant, Environment::Live).await?;
+        let found = tenants::act_for(&Caller::INSTALLATION, &app, &tenant, Environment::Live).await?;
         let caller =
             found.with_context(|| format!("there is no {tenant} here: run `almoner seed image-shop` first"))?;
         let new = NewKey { kind: KeyKind::Gate, holder: None, name: Name::parse("demo")? };

@@ -1,0 +1,119 @@
+//! Grants: units issued into a quota.
+
+use super::{CustomerNode, FeatureNode, instant, there, wire_id};
+use crate::asker::asker;
+use almoner_domain::account::Account;
+use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::grant::{Grant, GrantKind};
+use almoner_domain::units::Units;
+use async_graphql::{Context, Enum, ID, Object, Result};
+
+/// Why units were issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "GrantKind")]
+pub(crate) enum GrantKindName {
+    /// The plan's quota for a period.
+    Renewal,
+    /// Bought or given on top.
+    TopUp,
+    /// A promotion.
+    Promotion,
+    /// Left over from the period before.
+    Rollover,
+}
+
+impl From<GrantKind> for GrantKindName {
+    fn from(kind: GrantKind) -> Self {
+        match kind {
+            GrantKind::Renewal => Self::Renewal,
+            GrantKind::TopUp => Self::TopUp,
+            GrantKind::Promotion => Self::Promotion,
+            GrantKind::Rollover => Self::Rollover,
+        }
+    }
+}
+
+/// Units issued into one period of a quota. Voided, never edited.
+pub(crate) struct GrantNode(pub(crate) Grant);
+
+#[Object(name = "Grant")]
+impl GrantNode {
+    /// Its id.
+    pub(crate) async fn id(&self) -> ID {
+        wire_id(self.0.id)
+    }
+
+    /// The provider's own id of it, such as an order's number.
+    async fn external_id(&self) -> Option<&str> {
+        self.0.external_id.as_ref().map(|id| id.as_str())
+    }
+
+    /// Why it was issued.
+    async fn kind(&self) -> GrantKindName {
+        self.0.kind.into()
+    }
+
+    /// Into whose quota.
+    async fn customer(&self, context: &Context<'_>) -> Result<CustomerNode> {
+        let account = self.account(context).await?;
+        Ok(CustomerNode(there(asker(context)?.loader.load_one(account.principals.customer).await?)?))
+    }
+
+    /// Of which feature.
+    async fn feature(&self, context: &Context<'_>) -> Result<FeatureNode> {
+        Ok(FeatureNode(self.find(context).await?))
+    }
+
+    /// Units issued, as a decimal in the feature's unit.
+    async fn amount(&self, context: &Context<'_>) -> Result<String> {
+        self.text(context, self.0.amount).await
+    }
+
+    /// Units taken back when it was voided, as a decimal in the feature's unit.
+    async fn taken_back(&self, context: &Context<'_>) -> Result<String> {
+        self.text(context, self.0.taken_back).await
+    }
+
+    /// Lower burns first; then what expires earlier, then what was issued earlier.
+    async fn priority(&self) -> i32 {
+        i32::from(self.0.priority)
+    }
+
+    /// Usable from.
+    async fn effective_at(&self) -> String {
+        instant(self.0.effective_at)
+    }
+
+    /// Usable until; none where it never ends.
+    async fn expires_at(&self) -> Option<String> {
+        self.0.expires_at.map(instant)
+    }
+
+    /// When it was issued.
+    async fn created_at(&self) -> String {
+        instant(self.0.created_at)
+    }
+
+    /// When it was voided; none where it was not.
+    async fn voided_at(&self) -> Option<String> {
+        self.0.voided_at.map(instant)
+    }
+}
+
+impl GrantNode {
+    async fn account(&self, context: &Context<'_>) -> Result<Account> {
+        there(asker(context)?.loader.load_one(self.0.account).await?)
+    }
+
+    async fn find(&self, context: &Context<'_>) -> Result<Feature> {
+        let account = self.account(context).await?;
+        there(asker(context)?.loader.load_one(account.feature).await?)
+    }
+
+    async fn text(&self, context: &Context<'_>, units: Units) -> Result<String> {
+        Ok(match self.find(context).await?.kind {
+            FeatureKind::Metered(meter) => units.display(meter.scale),
+            FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! Happenings: what a webhook can tell of, and the facts that it tells, as they stand in the ledger.
+
+use crate::account::Balance;
+use crate::agent::{Agent, Session};
+use crate::allocation::Allocation;
+use crate::customer::{Customer, User};
+use crate::feature::Feature;
+use crate::id::{EntitlementId, NoticeId};
+use crate::time::Timestamp;
+
+macro_rules! happenings {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)*) => {
+        /// What can happen that a webhook tells of.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum HappeningKind {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl HappeningKind {
+            /// All, in the order in which they are listed to people.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name on the wire and in tables.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)*
+                }
+            }
+        }
+    };
+}
+
+happenings! {
+    /// An allocation was carved.
+    AllocationCreated = "allocation.created";
+    /// 80 % of one feature's units in an allocation are used.
+    AllocationThreshold = "allocation.threshold";
+    /// All of one feature's units in an allocation are used.
+    AllocationExhausted = "allocation.exhausted";
+    /// An allocation's window ended, and what was left returned.
+    AllocationExpired = "allocation.expired";
+    /// An allocation's task ended, and what was left returned.
+    AllocationClosed = "allocation.closed";
+    /// An allocation was taken back, and what was left returned.
+    AllocationRevoked = "allocation.revoked";
+    /// 80 % of one feature's units of the period are used by a customer, or by a user of their share.
+    EntitlementThreshold = "entitlement.threshold";
+    /// All of one feature's units of the period are used by a customer, or by a user of their share.
+    EntitlementExhausted = "entitlement.exhausted";
+    /// A customer's usage period began with its units issued.
+    EntitlementReset = "entitlement.reset";
+    /// Somebody tries whether the endpoint hears. It is told whatever is subscribed to.
+    Test = "webhook.test";
+}
+
+impl HappeningKind {
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+
+    /// Those that an endpoint can subscribe to, in the order in which they are listed to people.
+    pub fn subscribable() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|kind| *kind != Self::Test)
+    }
+}
+
+/// Something that happened, with what there is to tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// Its notice in the outbox.
+    pub notice: NoticeId,
+    /// What.
+    pub kind: HappeningKind,
+    /// When.
+    pub at: Timestamp,
+    /// Whom and what it is about; none for a test.
+    pub about: Option<About>,
+}
+
+/// Whom and what something is about. Units are as they stood when it was prepared to be told, which may be later than it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The organisation.
+    pub customer: Customer,
+    /// The person in it, where one is named.
+    pub user: Option<User>,
+    /// The software that acts for them, where it is an allocation.
+    pub agent: Option<Agent>,
+    /// Its run or task, where it is an allocation.
+    pub session: Option<Session>,
+    /// What holds the units.
+    pub holder: Holder,
+    /// Units, feature by feature: one of a mark that is reached, all of an allocation that began or ended.
+    pub lines: Vec<Line>,
+    /// When the units can no longer be used; none when they never end.
+    pub window_end: Option<Timestamp>,
+}
+
+/// What holds units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// An allocation.
+    Allocation(Box<Allocation>),
+    /// An entitlement, in its current window.
+    Entitlement(EntitlementId),
+}
+
+/// Units of one feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Of which feature.
+    pub feature: Feature,
+    /// Where they stand by the ledger.
+    pub balance: Balance,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_and_a_test_is_not_subscribed_to() {
+        for kind in HappeningKind::ALL {
+            assert_eq!(HappeningKind::parse(kind.as_str()), Some(*kind));
+            assert!(kind.meaning().ends_with('.') && !kind.meaning().starts_with(' '), "{}", kind.meaning());
+        }
+        assert_eq!(HappeningKind::subscribable().count(), HappeningKind::ALL.len() - 1);
+        assert_eq!(HappeningKind::parse("allocation.eaten"), None);
+    }
+}

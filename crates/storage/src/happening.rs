@@ -1,0 +1,174 @@
+//! Happenings: entries of the outbox with what there is to tell of them, read in as many statements as there are kinds of things.
+
+use crate::notice::Unsent;
+use crate::trouble::Trouble;
+use crate::tx::{Owned, Tx};
+use crate::{account, agent, allocation, customer, feature, session, user};
+use almoner_domain::account::{Account, AccountOwner};
+use almoner_domain::agent::{Agent, Session};
+use almoner_domain::allocation::Allocation;
+use almoner_domain::customer::{Customer, User};
+use almoner_domain::feature::Feature;
+use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line};
+use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, FeatureId, Id, SessionId, UserId};
+use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
+use almoner_domain::principal::Principals;
+use sea_orm::entity::prelude::Uuid;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an entry is about.
+enum Subject {
+    Account(Account),
+    Allocation(AllocationId),
+    Nothing,
+}
+
+/// Entries that are wanted, in the order given, with what there is to tell of them.
+pub(crate) async fn tell(
+    tx: &Tx,
+    entries: &[Unsent],
+    wanted: &(dyn Fn(HappeningKind) -> bool + Sync),
+) -> Result<Vec<Happening>, Trouble> {
+    let about_accounts = entries.iter().filter(|entry| is_of_account(&entry.event));
+    let ids: Vec<AccountId> = about_accounts.map(|entry| Id::from_uuid(entry.subject)).collect();
+    let accounts = account::by_ids(tx, &ids).await?;
+    let mut told = Vec::new();
+    for entry in entries {
+        if let Some((kind, subject)) = read(entry, &accounts).filter(|(kind, _)| wanted(*kind)) {
+            told.push((entry, kind, subject));
+        }
+    }
+    let subjects: Vec<&Subject> = told.iter().map(|(_, _, subject)| subject).collect();
+    let known = Known::of(tx, &subjects).await?;
+    let happening = |(entry, kind, subject): (&Unsent, HappeningKind, Subject)| {
+        let about = match &subject {
+            Subject::Nothing => None,
+            // What something points to is never deleted, so it is there; a notice of something that is not tells nothing.
+            subject => Some(known.about(subject)?),
+        };
+        Some(Happening { notice: entry.id, kind, at: entry.at, about })
+    };
+    Ok(told.into_iter().filter_map(happening).collect())
+}
+
+fn is_of_account(event: &str) -> bool {
+    matches!(event, ACCOUNT_THRESHOLD | ACCOUNT_EXHAUSTED) || event == HappeningKind::EntitlementReset.as_str()
+}
+
+/// What an entry tells of; none of what no webhook does.
+fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)> {
+    use HappeningKind as Kind;
+    if !is_of_account(&entry.event) {
+        let kind = Kind::parse(&entry.event)?;
+        let subject = match kind {
+            Kind::Test => Subject::Nothing,
+            _ => Subject::Allocation(Id::from_uuid(entry.subject)),
+        };
+        return Some((kind, subject));
+    }
+    let account = accounts.iter().find(|account| account.id.uuid() == entry.subject)?.clone();
+    let of_allocation = matches!(account.owner, AccountOwner::Allocation(_));
+    let kind = match (entry.event.as_str(), of_allocation) {
+        (ACCOUNT_THRESHOLD, true) => Kind::AllocationThreshold,
+        (ACCOUNT_EXHAUSTED, true) => Kind::AllocationExhausted,
+        (ACCOUNT_THRESHOLD, false) => Kind::EntitlementThreshold,
+        (ACCOUNT_EXHAUSTED, false) => Kind::EntitlementExhausted,
+        _ => Kind::EntitlementReset,
+    };
+    Some((kind, Subject::Account(account)))
+}
+
+/// All that is named.
+struct Known {
+    allocations: BTreeMap<AllocationId, Allocation>,
+    accounts: BTreeMap<AccountId, Account>,
+    customers: BTreeMap<CustomerId, Customer>,
+    users: BTreeMap<UserId, User>,
+    agents: BTreeMap<AgentId, Agent>,
+    sessions: BTreeMap<SessionId, Session>,
+    features: BTreeMap<FeatureId, Feature>,
+}
+
+impl Known {
+    async fn of(tx: &Tx, subjects: &[&Subject]) -> Result<Self, Trouble> {
+        let allocation_of = |subject: &&Subject| match subject {
+            Subject::Allocation(id) => Some(*id),
+            Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
+            Subject::Account(_) | Subject::Nothing => None,
+        };
+        let ids: BTreeSet<AllocationId> = subjects.iter().filter_map(allocation_of).collect();
+        let found = rows::<allocation::Entity, _>(tx, allocation::Column::Id, ids).await?;
+        let allocations = keyed(allocation::with_lines(tx, found).await?, |allocation| allocation.id);
+
+        let lines: Vec<AccountId> =
+            allocations.values().flat_map(|allocation| allocation.lines.iter().map(|line| line.account)).collect();
+        let mut accounts = keyed(account::by_ids(tx, &lines).await?, |account| account.id);
+        for subject in subjects {
+            if let Subject::Account(account) = subject {
+                accounts.insert(account.id, account.clone());
+            }
+        }
+        let whom: BTreeSet<Principals> = accounts.values().map(|account| account.principals).collect();
+        macro_rules! named {
+            ($noun:ident, $ids:expr) => {{
+                let found = rows::<$noun::Entity, _>(tx, $noun::Column::Id, $ids.collect()).await?;
+                let read: Result<Vec<_>, Trouble> = found.into_iter().map($noun::read).collect();
+                keyed(read?, |noun| noun.id)
+            }};
+        }
+        Ok(Self {
+            customers: named!(customer, whom.iter().map(|whom| whom.customer)),
+            users: named!(user, whom.iter().filter_map(|whom| whom.user)),
+            agents: named!(agent, whom.iter().filter_map(|whom| whom.agent)),
+            sessions: named!(session, whom.iter().filter_map(|whom| whom.session)),
+            features: named!(feature, accounts.values().map(|account| account.feature)),
+            allocations,
+            accounts,
+        })
+    }
+
+    fn about(&self, subject: &Subject) -> Option<About> {
+        let (whom, holder, accounts, window_end) = match subject {
+            Subject::Nothing => return None,
+            Subject::Allocation(id) => {
+                let allocation = self.allocations.get(id)?;
+                let accounts: Vec<&Account> =
+                    allocation.lines.iter().filter_map(|line| self.accounts.get(&line.account)).collect();
+                let holder = Holder::Allocation(Box::new(allocation.clone()));
+                (allocation.principals, holder, accounts, Some(allocation.expires_at))
+            }
+            Subject::Account(account) => {
+                let holder = match account.owner {
+                    AccountOwner::Allocation(id) => Holder::Allocation(Box::new(self.allocations.get(&id)?.clone())),
+                    AccountOwner::Entitlement(id) => Holder::Entitlement(id),
+                };
+                let window_end = match &holder {
+                    Holder::Allocation(allocation) => Some(allocation.expires_at),
+                    Holder::Entitlement(_) => account.window.end,
+                };
+                (account.principals, holder, vec![account], window_end)
+            }
+        };
+        let line = |account: &&Account| {
+            Some(Line { feature: self.features.get(&account.feature)?.clone(), balance: account.balance })
+        };
+        Some(About {
+            customer: self.customers.get(&whom.customer)?.clone(),
+            user: whom.user.and_then(|id| self.users.get(&id).cloned()),
+            agent: whom.agent.and_then(|id| self.agents.get(&id).cloned()),
+            session: whom.session.and_then(|id| self.sessions.get(&id).cloned()),
+            holder,
+            lines: accounts.iter().filter_map(line).collect(),
+            window_end,
+        })
+    }
+}
+
+fn keyed<I: Ord, T>(found: Vec<T>, id: impl Fn(&T) -> I) -> BTreeMap<I, T> {
+    found.into_iter().map(|noun| (id(&noun), noun)).collect()
+}
+
+async fn rows<E: Owned, I: Id>(tx: &Tx, id: E::Column, ids: BTreeSet<I>) -> Result<Vec<E::Model>, Trouble> {
+    let ids: Vec<Uuid> = ids.into_iter().map(Id::uuid).collect();
+    tx.all_among::<E, _>(id, &ids, |rows| rows).await
+}

@@ -1,0 +1,196 @@
+//! The usage port: sums over the coarsest tables that can answer.
+
+use crate::rows::{Picked, Rows};
+use crate::store::SqlStore;
+use crate::stored::units;
+use crate::trouble::Trouble;
+use crate::tx::{Owned, Tx};
+use crate::usage_set::OTHER;
+use crate::{usage_day, usage_hour, usage_session};
+use almoner_domain::fault::Fault;
+use almoner_domain::id::Id;
+use almoner_domain::ports::Usage;
+use almoner_domain::tenant::Realm;
+use almoner_domain::text::DimensionName;
+use almoner_domain::time::Timestamp;
+use almoner_domain::usage::{Bucket, DAY, Measure, UsageDimension, UsageFilter, UsageKey, UsageQuery, UsageRow};
+use async_trait::async_trait;
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, DbBackend, QueryResult};
+
+const NOUN: &str = "usage";
+
+/// Names of the columns that keys come in, and of those that say whether a dimension is not told apart.
+const KEYS: [&str; almoner_domain::usage::KEYS_MAX] = ["k0", "k1", "k2"];
+const OTHERS: [&str; almoner_domain::usage::KEYS_MAX] = ["o0", "o1", "o2"];
+
+#[async_trait]
+impl Usage for SqlStore {
+    async fn usage(&self, realm: Realm, query: UsageQuery) -> Result<Vec<UsageRow>, Fault> {
+        self.read("usage", realm, move |tx| Box::pin(report(tx, query))).await
+    }
+}
+
+async fn report(tx: &Tx, query: UsageQuery) -> Result<Vec<UsageRow>, Trouble> {
+    let Some(picked) = pick(tx, &query) else { return Ok(Vec::new()) };
+    let rows = picked.around(|picked| summed(&query, picked)).await?;
+    rows.iter().map(|row| read(&query, row)).collect()
+}
+
+/// Sums by group and stretch of time, of the groups that come to most in all. All names in here are our own; what the caller
+/// named is bound in `picked`.
+fn summed(query: &UsageQuery, picked: &str) -> String {
+    let names: Vec<&str> = std::iter::once("whole").chain(key_columns(query)).collect();
+    let (names, top) = (names.join(", "), query.top());
+    let measure = match query.measure() {
+        Measure::Units => "units",
+        Measure::Calls => "calls",
+    };
+    format!(
+        "SELECT * FROM (SELECT ranked.*, dense_rank() OVER (ORDER BY total DESC, {names}) AS place FROM \
+         (SELECT summed.*, sum({measure}) OVER (PARTITION BY {names}) AS total FROM \
+         (SELECT {names}, start, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(denied) AS BIGINT) AS denied, \
+         CAST(sum(units) AS BIGINT) AS units FROM ({picked}) AS picked GROUP BY {names}, start) \
+         AS summed) AS ranked) AS placed WHERE place <= {top} ORDER BY start, place"
+    )
+}
+
+fn key_columns(query: &UsageQuery) -> impl Iterator<Item = &'static str> {
+    let columns = |(at, key): (usize, &UsageKey)| match key {
+        UsageKey::Dimension(_) => vec![KEYS[at], OTHERS[at]],
+        _ => vec![KEYS[at]],
+    };
+    query.keys().iter().enumerate().flat_map(columns).collect::<Vec<_>>().into_iter()
+}
+
+/// Rows of the coarsest tables that tile the span; none where nothing is left of it.
+fn pick<'t>(tx: &'t Tx, query: &UsageQuery) -> Option<Picked<'t>> {
+    let (since, until) = (query.span().since().as_micros(), query.span().until().as_micros());
+    if of_sessions(query) {
+        let rows = tx.rows::<usage_session::Entity>();
+        return Some(stretch(tx, query, rows, usage_session::Column::Hour, [since, until]));
+    }
+    let hours = |span| stretch(tx, query, tx.rows::<usage_hour::Entity>(), usage_hour::Column::Hour, span);
+    let days = |span| stretch(tx, query, tx.rows::<usage_day::Entity>(), usage_day::Column::Day, span);
+    let (first, last) = ((since + DAY - 1).div_euclid(DAY) * DAY, until.div_euclid(DAY) * DAY);
+    if query.bucket() == Some(Bucket::Hour) || first >= last {
+        return Some(hours([since, until]));
+    }
+    let parts = [
+        (since < first).then(|| hours([since, first])),
+        Some(days([first, last])),
+        (last < until).then(|| hours([last, until])),
+    ];
+    parts.into_iter().flatten().reduce(Picked::and)
+}
+
+fn of_sessions(query: &UsageQuery) -> bool {
+    let UsageFilter { session, allocation, .. } = &query.filter;
+    let by = |key: &UsageKey| matches!(key, UsageKey::Session | UsageKey::Allocation);
+    session.is_some() || allocation.is_some() || query.keys().iter().any(by)
+}
+
+/// Picks of one table what lies within a stretch. All tables name their columns alike.
+fn stretch<'t, E: Owned>(
+    tx: &Tx,
+    query: &UsageQuery,
+    rows: Rows<'t, E>,
+    span: E::Column,
+    [since, until]: [i64; 2],
+) -> Picked<'t> {
+    let filter = &query.filter;
+    let named = [
+        ("feature_id", filter.feature.map(Id::uuid)),
+        ("customer_id", filter.customer.map(Id::uuid)),
+        ("user_id", filter.user.map(Id::uuid)),
+        ("agent_id", filter.agent.map(Id::uuid)),
+        ("session_id", filter.session.map(Id::uuid)),
+        ("allocation_id", filter.allocation.map(Id::uuid)),
+    ];
+    let mut rows = rows.filter(span.gte(since)).filter(span.lt(until));
+    for (column, id) in named {
+        if let Some(id) = id {
+            rows = rows.filter(Expr::col(column).eq(id));
+        }
+    }
+    for (name, value) in &filter.dimensions {
+        rows = rows.filter(said(tx.backend(), name).eq(value.as_str()));
+    }
+    let mut columns = vec![(Expr::cust("0"), "whole"), (start(tx.backend(), query.bucket(), span), "start")];
+    for (at, key) in query.keys().iter().enumerate() {
+        let column = match key {
+            UsageKey::Customer => Expr::col("customer_id"),
+            UsageKey::User => Expr::col("user_id"),
+            UsageKey::Agent => Expr::col("agent_id"),
+            UsageKey::Session => Expr::col("session_id"),
+            UsageKey::Allocation => Expr::col("allocation_id"),
+            UsageKey::Feature => Expr::col("feature_id"),
+            UsageKey::Dimension(name) => said(tx.backend(), name),
+        };
+        columns.push((column, KEYS[at]));
+        if matches!(key, UsageKey::Dimension(_)) {
+            columns.push((Expr::col("dimensions").eq(OTHER), OTHERS[at]));
+        }
+    }
+    columns.extend(["calls", "denied", "units"].map(|name| (Expr::col(name), name)));
+    rows.pick(columns)
+}
+
+/// What was said under a name, whatever letters it has.
+fn said(backend: DbBackend, name: &DimensionName) -> Expr {
+    match backend {
+        DbBackend::Postgres => Expr::cust_with_values("(dimensions::jsonb ->> $1)", [name.as_str()]),
+        // A path would have to be quoted, and a quote in a name cannot be.
+        _ => Expr::cust_with_values("(SELECT value FROM json_each(dimensions) WHERE key = ?)", [name.as_str()]),
+    }
+}
+
+/// Where the stretch begins that a row falls into; 0 where the whole span is one.
+fn start<C: ColumnTrait>(backend: DbBackend, bucket: Option<Bucket>, span: C) -> Expr {
+    let name = span.as_str();
+    Expr::cust(match (bucket, backend) {
+        (None, _) => "CAST(0 AS BIGINT)".to_owned(),
+        (Some(Bucket::Hour), _) => name.to_owned(),
+        (Some(Bucket::Day), _) => format!("{name} - {name} % {DAY}"),
+        (Some(Bucket::Month), DbBackend::Postgres) => format!(
+            "CAST(extract(epoch FROM date_trunc('month', to_timestamp({name} / 1000000) AT TIME ZONE 'UTC')) AS BIGINT) * 1000000"
+        ),
+        (Some(Bucket::Month), _) => {
+            format!("CAST(strftime('%s', {name} / 1000000, 'unixepoch', 'start of month') AS BIGINT) * 1000000")
+        }
+    })
+}
+
+fn read(query: &UsageQuery, row: &QueryResult) -> Result<UsageRow, Trouble> {
+    let start: i64 = row.try_get("", "start")?;
+    let mut read = UsageRow {
+        start: query.bucket().map(|_| Timestamp::from_micros(start)),
+        calls: row.try_get("", "calls")?,
+        denied: row.try_get("", "denied")?,
+        units: units(NOUN, row.try_get("", "units")?)?,
+        ..UsageRow::default()
+    };
+    for (at, key) in query.keys().iter().enumerate() {
+        match key {
+            UsageKey::Customer => read.customer = id(row, at)?,
+            UsageKey::User => read.user = id(row, at)?,
+            UsageKey::Agent => read.agent = id(row, at)?,
+            UsageKey::Session => read.session = id(row, at)?,
+            UsageKey::Allocation => read.allocation = id(row, at)?,
+            UsageKey::Feature => read.feature = id(row, at)?,
+            UsageKey::Dimension(name) => read.dimensions.push(UsageDimension {
+                name: name.clone(),
+                value: row.try_get("", KEYS[at])?,
+                is_other: row.try_get("", OTHERS[at])?,
+            }),
+        }
+    }
+    Ok(read)
+}
+
+/// The id in a key; what nobody is named by is the nil one.
+fn id<I: Id>(row: &QueryResult, at: usize) -> Result<Option<I>, Trouble> {
+    let id: Uuid = row.try_get("", KEYS[at])?;
+    Ok((!id.is_nil()).then(|| I::from_uuid(id)))
+}

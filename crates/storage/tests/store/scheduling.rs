@@ -1,0 +1,101 @@
+//! Schedules that runners share, and pruning.
+
+use crate::support::{BOTH, Shop};
+use almoner_domain::allocation::AllocationState;
+use almoner_domain::ports::{Ledger, Lookup, Pruned, Pruning, Retention, Schedules, Source};
+use almoner_domain::schedule::{NewSchedule, Outcome, Slot};
+use almoner_domain::time::Clock;
+use almoner_testkit::author;
+use std::time::Duration;
+
+const SWEEP: NewSchedule =
+    NewSchedule { name: "sweep", period: Duration::from_secs(1), patience: Duration::from_secs(5) };
+const PRUNE: NewSchedule = NewSchedule { name: "prune", ..SWEEP };
+
+fn ended(shop: &Shop, slot: &Slot, error: Option<&str>) -> Outcome {
+    Outcome { slot: slot.clone(), ended_at: shop.clock.now(), error: error.map(str::to_owned) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_runners_one_has_each_slot() {
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        let registered = (0..4).map(|_| {
+            let store = shop.store.clone();
+            tokio::spawn(async move { store.register(&[SWEEP, PRUNE]).await.unwrap() })
+        });
+        for one in registered.collect::<Vec<_>>() {
+            one.await.unwrap();
+        }
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for round in 0..5 {
+            let claims = (0..8).map(|number| {
+                let (store, told) = (shop.store.clone(), if number == 0 { outcomes.clone() } else { Vec::new() });
+                tokio::spawn(async move { store.claim(&told).await.unwrap() })
+            });
+            let mut slots = Vec::new();
+            for claim in claims.collect::<Vec<_>>() {
+                slots.extend(claim.await.unwrap());
+            }
+            // Who came before the outcomes were noted found nothing; whoever came with them or after found both.
+            slots.sort_by(|a, b| a.schedule.cmp(&b.schedule));
+            let names: Vec<&str> = slots.iter().map(|slot| slot.schedule.as_str()).collect();
+            assert_eq!(names, ["prune", "sweep"], "{on:?}, round {round}");
+            outcomes = slots.iter().map(|slot| ended(&shop, slot, None)).collect();
+            shop.clock.advance(SWEEP.period);
+        }
+        shop.store.report(&outcomes).await.unwrap();
+        let all = shop.store.list().await.unwrap();
+        assert_eq!(all.iter().map(|schedule| (schedule.runs, schedule.failures)).collect::<Vec<_>>(), [(5, 0), (5, 0)]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_runner_leaves_is_claimed_after_its_patience_and_terms_can_change() {
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        shop.store.register(&[SWEEP]).await.unwrap();
+        let lost = shop.store.claim(&[]).await.unwrap();
+        assert_eq!(lost.len(), 1);
+        shop.clock.advance(Duration::from_secs(4));
+        assert_eq!(shop.store.claim(&[]).await.unwrap(), []);
+        shop.clock.advance(Duration::from_secs(1));
+        let second = shop.store.claim(&[]).await.unwrap();
+        assert_eq!(second.len(), 1, "{on:?}");
+        shop.store.report(&[ended(&shop, &lost[0], Some("late")), ended(&shop, &second[0], None)]).await.unwrap();
+        let sweep = shop.store.list().await.unwrap().remove(0);
+        assert_eq!((sweep.runs, sweep.failures, sweep.last_error.as_deref()), (2, 1, Some("late")));
+        assert_eq!((sweep.claimed_at, sweep.succeeded_at), (None, Some(shop.clock.now())));
+        shop.store.register(&[NewSchedule { period: Duration::from_secs(60), ..SWEEP }]).await.unwrap();
+        let sweep = shop.store.list().await.unwrap().remove(0);
+        assert_eq!((sweep.period, sweep.runs), (Duration::from_secs(60), 2), "its history stays");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pruning_leaves_the_latest_and_goes_no_further() {
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        let other = shop.beside(2).await;
+        for shop in [&shop, &other, &shop, &other] {
+            let carved = shop.carve(Source::Subject(shop.customer()), 1).await.allocation.id;
+            shop.store.end(shop.realm, carved, AllocationState::Closed, &author()).await.unwrap();
+        }
+        let before = shop.store.changes(Some(0), 1_000).await.unwrap();
+        let keep = Retention { changes: 3, notices: Duration::from_secs(60), decisions: Some(Duration::ZERO) };
+        let mut gone = 0;
+        loop {
+            let pruned = shop.store.prune(keep, 2).await.unwrap();
+            assert!(pruned.changes <= 2, "no more than asked for");
+            gone += pruned.changes;
+            if pruned == Pruned::default() {
+                break;
+            }
+            assert_eq!((pruned.notices, pruned.decisions), (0, 0), "nothing is sent, and no decision is a month old");
+        }
+        let left = shop.store.changes(Some(0), 1_000).await.unwrap();
+        assert_eq!(left, before[before.len() - left.len()..], "{on:?}: the latest stay");
+        assert_eq!((left.len(), gone as usize), (3, before.len() - 3));
+        shop.sound().await;
+    }
+}

@@ -1,0 +1,167 @@
+//! No query is N+1: whatever is asked of a list takes as many statements for fifty entries as for one.
+
+use almoner_server::{OsEntropy, SystemClock};
+use almoner_storage::{SqlStore, StoreOptions};
+use almoner_tests::crowd::{Crowd, FEATURE};
+use almoner_tests::in_process::door;
+use almoner_tests::{Database, on_each_database};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+
+/// Counts what sea-orm sends to the database, by the spans that it opens for it.
+#[derive(Clone, Default)]
+struct Statements(Arc<AtomicUsize>);
+
+/// The functions of sea-orm's transaction that send a statement.
+const SENDING: [&str; 4] = ["execute_raw", "execute_unprepared", "query_one_raw", "query_all_raw"];
+
+impl Layer<Registry> for Statements {
+    fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, Registry>) {
+        let metadata = span.metadata();
+        if metadata.target() == "sea_orm::database::transaction" && SENDING.contains(&metadata.name()) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Statements {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Everything that a list may show beside its entries.
+fn queries() -> Vec<(&'static str, String, &'static [&'static str])> {
+    let allocation = "id state depth customer { id externalId } user { id } agent { id } session { key agent { id } } parent { id } \
+        root { id } lines { feature { key } carved balance { free } movements(first: 2) { edges { node { amount } } } }";
+    vec![
+        (
+            "customers",
+            "query($first: Int) { customers(first: $first) { edges { node { id
+                users(first: 3) { edges { node { id customer { id } } } }
+                subscriptions(first: 2) { edges { node { planVersion { number plan { id } lines { feature { key } } } } } }
+                allocations(first: 2) { edges { node { id session { key } } } } } } } }"
+                .to_owned(),
+            &["customers", "edges"],
+        ),
+        (
+            "entitlements",
+            "query($first: Int) { customers(first: $first) { edges { node { entitlements { feature { key } resetsAt
+                balance { free } grants { burnt left grant { amount } }
+                allocations(first: 2) { edges { node { user { id } allocation { id } balance { used } } } } } } } } }"
+                .to_owned(),
+            &["customers", "edges"],
+        ),
+        (
+            "shares",
+            "query($first: Int) { customers(first: $first) { edges { node { users(first: 2) { edges { node {
+                entitlements { feature { key } balance { free } } } } } } } } }"
+                .to_owned(),
+            &["customers", "edges"],
+        ),
+        (
+            "allocations",
+            format!("query($first: Int) {{ allocations(first: $first) {{ edges {{ node {{ {allocation} }} }} }} }}"),
+            &["allocations", "edges"],
+        ),
+        (
+            "what is below allocations",
+            "query($first: Int) { allocations(first: $first) { edges { node { children(first: 2) { edges { node { id } } }
+                decisions(first: 2) { edges { node { uses { granted feature { key } } agent { id } user { id } } } }
+                movements(first: 2) { edges { node { amount cause feature { key } customer { id } } } } } } } }"
+                .to_owned(),
+            &["allocations", "edges"],
+        ),
+        (
+            "trees",
+            "query($first: Int) { allocations(first: $first) { edges { node { tree { id } } } } }".to_owned(),
+            &["allocations", "edges"],
+        ),
+        (
+            "decisions",
+            "query($first: Int) { decisions(first: $first) { edges { node { at agent { id } user { id } dimensions { value }
+                uses { granted requested feature { key } } } } } }"
+                .to_owned(),
+            &["decisions", "edges"],
+        ),
+        (
+            "movements",
+            "query($first: Int) { movements(first: $first) { edges { node { amount cause causeId allocation { id } feature { key }
+                customer { id } user { id } agent { id } session { key } } } } }"
+                .to_owned(),
+            &["movements", "edges"],
+        ),
+        (
+            "usage",
+            format!(
+                "query($first: Int!) {{ usage(input: {{ feature: \"{FEATURE}\", groupBy: [CUSTOMER, USER, SESSION], top: $first }}) {{
+                    rows {{ units customer {{ id }} user {{ id }} session {{ key }} feature {{ key }} }} }} }}"
+            ),
+            &["usage", "rows"],
+        ),
+        (
+            "agents",
+            "query($first: Int) { agents(first: $first) { edges { node { sessions(first: 2) { edges { node { key } } } } } } }"
+                .to_owned(),
+            &["agents", "edges"],
+        ),
+        (
+            "plans",
+            "query($first: Int) { plans(first: $first) { edges { node { latestVersion { number }
+                versions(first: 2) { edges { node { lines { feature { key } } } } } } } } }"
+                .to_owned(),
+            &["plans", "edges"],
+        ),
+    ]
+}
+
+async fn a_list_takes_as_many_statements_whatever_its_length(database: Database) {
+    let statements = Statements::default();
+    // For the whole process: what a request starts runs on other threads. Each test has a process of its own.
+    tracing::subscriber::set_global_default(Registry::default().with(statements.clone())).expect("the first subscriber");
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let place = database.make().await;
+    let url = match place.setting() {
+        Some(url) => url.to_owned(),
+        None => format!("sqlite://{}?mode=rwc", folder.path().join("almoner.db").display()),
+    };
+    let store = SqlStore::connect(&url, Arc::new(SystemClock), Arc::new(OsEntropy), StoreOptions::default()).await;
+    let store = store.expect("a database");
+    store.migrate().await.expect("a schema");
+    let mut crowd = Crowd::gather(store.clone()).await;
+    crowd.join(50, 2).await;
+    for card in 0..50 {
+        crowd.carve_below(card, 5).await;
+    }
+    crowd.call(400).await;
+    let door = door(&store, &crowd.operator_key).await;
+    let mut wrong = Vec::new();
+    for (what, query, path) in queries() {
+        let mut counts = Vec::new();
+        for first in [1, 2, 20, 50] {
+            let before = statements.count();
+            let data = door.data(&query, json!({ "first": first })).await;
+            counts.push(statements.count() - before);
+            let entries = path.iter().fold(&data, |data, member| &data[*member]);
+            let entries = entries.as_array().map_or(0, Vec::len);
+            assert!(entries > 0 && entries <= first, "{what}: {entries} of {first}");
+        }
+        assert!(counts[0] > 1, "{what}: statements are counted: {counts:?}");
+        // One entry may have nothing of what two have; from then on it is the same.
+        if counts[1..].iter().any(|count| *count != counts[1]) {
+            wrong.push(format!("{what}: {counts:?} statements for 1, 2, 20 and 50 entries"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    store.close().await.expect("a store that closes");
+    drop(place);
+}
+
+on_each_database! {
+    a_list_takes_as_many_statements_whatever_its_length;
+}
