@@ -109,9 +109,8 @@ async fn what_is_due_happens_once_though_runners_race_and_die(database: Database
     eventually("old windows close", async || (number(&server, &over).await == 0).then_some(())).await;
 
     // Now that all is done: nothing of it twice.
-    let twice = |event: &str| {
-        format!("SELECT count(*) - count(DISTINCT subject_id) FROM outbox WHERE event = '{event}'")
-    };
+    let twice =
+        |event: &str| format!("SELECT count(*) - count(DISTINCT subject_id) FROM outbox WHERE event = '{event}'");
     assert_eq!(number(&server, expired).await, CARDS as i64, "seed {seed}");
     assert_eq!(number(&server, &twice("allocation.expired")).await, 0, "seed {seed}");
     assert_eq!(number(&server, resets).await, quotas, "seed {seed}");
@@ -214,7 +213,8 @@ async fn everybody_sees_how_the_work_stands(database: Database) {
     let mut api = server.beside("api");
     let elsewhere = client_of(api.up().await, &server.shop.operator_key);
     seen(&elsewhere).await;
-    let issue = "mutation { issueKey(input: { kind: CUSTOMER, name: \"x\", customer: \"acme-shop\" }) { issued { secret } } }";
+    let issue =
+        "mutation { issueKey(input: { kind: CUSTOMER, name: \"x\", customer: \"acme-shop\" }) { issued { secret } } }";
     let secret = data(&staff, issue).await["issueKey"]["issued"]["secret"].as_str().expect("a key").to_owned();
     for field in ["queues { name }", "schedules { name }"] {
         let body = ask(&staff.with_key(&secret), &format!("{{ {field} }}")).await;

@@ -2,7 +2,9 @@
 
 use crate::app::App;
 use almoner_domain::address::Callable;
-use almoner_domain::ports::{Deliveries, Directory, Gates, Ledger, Lists, Lookup, Queues, Schedules, Seal, Treasury, Usage};
+use almoner_domain::ports::{
+    Deliveries, Directory, Gates, Ledger, Lists, Lookup, Queues, Schedules, Seal, Treasury, Usage,
+};
 use std::sync::Arc;
 
 /// The control plane's means for whoever looks and allocates. Cheap to clone; holds no state of its own.

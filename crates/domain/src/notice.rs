@@ -36,8 +36,6 @@ pub enum Event {
     ThresholdReached(AccountId),
     /// All of an account is used.
     Exhausted(AccountId),
-    /// A customer's usage period began with its units issued into this account.
-    PeriodBegan(AccountId),
     /// A gate fell silent and its units are charged until it settles.
     LeaseInDoubt(LeaseId),
     /// An entitlement's window that follows an earlier one is open: the account that holds it.
@@ -57,9 +55,8 @@ impl Event {
             Self::AllocationEnded(id, _) => ("allocation.closed", id.uuid()),
             Self::ThresholdReached(id) => (ACCOUNT_THRESHOLD, id.uuid()),
             Self::Exhausted(id) => (ACCOUNT_EXHAUSTED, id.uuid()),
-            Self::PeriodBegan(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
             Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
-            Self::EntitlementReset(id) => ("entitlement.reset", id.uuid()),
+            Self::EntitlementReset(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
             Self::Test => (HappeningKind::Test.as_str(), uuid::Uuid::nil()),
         }
     }

@@ -32,7 +32,8 @@ pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) 
         true => Some(Live::start(wiring::desk(settings, &dir, store.clone(), jobs.clone(), gate.clone())?)),
         false => None,
     };
-    let runner = if role.has_runner() { Some(wiring::runner(settings, &dir, store, jobs.clone()).await?) } else { None };
+    let runner =
+        if role.has_runner() { Some(wiring::runner(settings, &dir, store, jobs.clone()).await?) } else { None };
     let shared = Arc::new(Shared::new(gate, runner, wiring::clock(), wiring::entropy()));
     let server = http::server(settings, listener, shared.clone(), api.clone())?;
     let handle = server.handle();

@@ -5,7 +5,6 @@ use crate::account::{Account, AccountOwner, Balance, Pocket};
 use crate::grant::{Grant, GrantKind};
 use crate::id::{AccountId, GrantId};
 use crate::movement::Cause;
-use crate::notice::Event;
 use crate::period::Window;
 use crate::plan::Offer;
 use crate::principal::Principals;
@@ -33,7 +32,6 @@ pub fn open_window(books: &mut Books<'_>, entitlement: &Entitlement, window: Win
     };
     books.post(account, None, Some(Pocket::Free), amount, Cause::Grant(grant.id))?;
     books.grants.push(grant);
-    books.announce(Event::PeriodBegan(account));
     Ok(account)
 }
 
