@@ -210,7 +210,7 @@ pub async fn adjust(
     }
 }
 
-/// Takes an allocation back, with all that was carved from it: what is free returns now, what gates hold of it as they hear.
+/// Takes an allocation back, with all that was carved from it: what is free returns now, what other gates hold of it as they hear.
 /// `None` where there is no such allocation. One that has ended stays as it ended.
 pub async fn revoke(caller: &Caller, desk: &Desk, id: AllocationId) -> Result<Option<AllocationStatement>, FindError> {
     end(caller, desk, id, AllocationState::Revoked).await
@@ -232,10 +232,13 @@ async fn end(
         return Ok(None);
     }
     let ended = desk.ledger.end(realm, id, state, &caller.author()).await?;
-    if ended.is_some() {
-        tracing::info!(%realm, allocation = %id, state = state.as_str(), "allocation ended");
+    if ended.is_none() {
+        return Ok(None);
     }
-    Ok(ended)
+    tracing::info!(%realm, allocation = %id, state = state.as_str(), "allocation ended");
+    // The gate here stops serving it now rather than with the feed, and what it holds is back before the answer.
+    desk.gates.ended(realm, id).await;
+    Ok(desk.lookup.statement(realm, id).await?)
 }
 
 async fn sees(desk: &Desk, realm: Realm, reach: Reach, id: AllocationId) -> Result<bool, Fault> {

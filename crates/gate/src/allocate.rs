@@ -13,6 +13,7 @@ use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Gates, Source, SubjectName};
 use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
+use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -122,6 +123,13 @@ impl Gates for Gate {
         let unheard = purses.filter(|purse| purse.open().is_some_and(|state| state.dirty_since.is_some()));
         // What cannot be told now is told in a coming round.
         let _ = self.courier.run(unheard, Want::Tell).await;
+    }
+
+    async fn ended(&self, realm: Realm, id: AllocationId) {
+        self.handles.forget(realm, &Target::Allocation(id));
+        self.shut(id);
+        // What cannot be told now is told in a coming round.
+        let _ = self.courier.run(self.purses.below(id), Want::Settle).await;
     }
 }
 

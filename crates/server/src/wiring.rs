@@ -7,8 +7,9 @@ use almoner_app::{App, Desk};
 use almoner_domain::address::Callable;
 use almoner_domain::delivery::Retries;
 use almoner_domain::entropy::Entropy;
-use almoner_domain::id::AccountId;
+use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ports::{Gates, Retention, Seal};
+use almoner_domain::tenant::Realm;
 use almoner_domain::time::Clock;
 use almoner_gate::journal::FolderDisk;
 use almoner_gate::{Gate, GateConfig, GateParts};
@@ -106,6 +107,8 @@ impl Gates for NoGate {
     }
 
     async fn tell(&self, _: &[AccountId]) {}
+
+    async fn ended(&self, _: Realm, _: AllocationId) {}
 }
 
 /// What keeps secrets that are read again, by the key that the settings name or the data folder holds.
@@ -144,12 +147,7 @@ pub(crate) async fn prepare_jobs(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Starts the runner over a store.
-pub(crate) async fn runner(
-    settings: &Settings,
-    dir: &DataDir,
-    store: SqlStore,
-    jobs: Jobs,
-) -> anyhow::Result<Runner> {
+pub(crate) async fn runner(settings: &Settings, dir: &DataDir, store: SqlStore, jobs: Jobs) -> anyhow::Result<Runner> {
     let worker = &settings.worker;
     let store = Arc::new(store);
     let (pump, line) = webhooks(WebhookParts {

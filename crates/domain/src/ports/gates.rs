@@ -1,6 +1,7 @@
 //! The gates beside the control plane.
 
-use crate::id::AccountId;
+use crate::id::{AccountId, AllocationId};
+use crate::tenant::Realm;
 use async_trait::async_trait;
 
 /// What the control plane may ask of the gates it runs with. Gates elsewhere hear of everything by the change feed and recalls.
@@ -12,4 +13,8 @@ pub trait Gates: Send + Sync {
     /// What was used and held of these accounts is told to the ledger now, as far as it can be reached. Costs nothing where the
     /// ledger knows it all.
     async fn tell(&self, accounts: &[AccountId]);
+
+    /// An allocation, and with it all below it, has ended: nothing more comes out of any of them here, and what is held of them
+    /// goes back to the ledger, as far as it can be reached.
+    async fn ended(&self, realm: Realm, id: AllocationId);
 }

@@ -103,7 +103,7 @@ fn read(path: &Path) -> Result<(PathBuf, String), ConfigError> {
 /// Kubernetes names its own variables after a service called almoner; everything else that begins so is a mistake.
 fn strangers(environment: &BTreeMap<String, String>) -> Vec<String> {
     let known: Vec<String> = crate::config::settings().map(|setting| setting.env()).collect();
-    let others = ["ALMONER_CONFIG", "ALMONER_GATE_KEY", "ALMONER_URL"];
+    let others = ["ALMONER_CONFIG", "ALMONER_OPERATOR_KEY", "ALMONER_URL"];
     let kubernetes = |name: &str| name.starts_with("ALMONER_PORT") || name.starts_with("ALMONER_SERVICE_");
     environment
         .keys()

@@ -1,14 +1,14 @@
-//! The few requests that the story makes, with the messages that a person at a terminal needs.
+//! The few requests that the story makes, of the gate and of the GraphQL API, with the messages that a person at a terminal needs.
 
 use anyhow::{Context, bail};
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Longer than any patience of the gate.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
-/// A client of one gate by one key.
+/// A client of one server by one key.
 #[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -34,6 +34,25 @@ impl Client {
         &self.url
     }
 
+    /// The same server, another key.
+    pub(super) fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// Asks the GraphQL API for one field, and answers it. What is refused is an error here: the story needs it done.
+    pub(super) async fn ask(&self, field: &str, document: &str, variables: Value) -> anyhow::Result<Value> {
+        let body = json!({ "query": document, "variables": variables });
+        let answer = self.post("/graphql", body).await?.body;
+        if let Some(error) = answer["errors"].get(0) {
+            bail!("{field}: {}", error["message"].as_str().unwrap_or("no message"));
+        }
+        let answer = answer["data"][field].clone();
+        if let Some(refusal) = answer.get("refusals").and_then(|refusals| refusals.get(0)) {
+            bail!("{field}: {}", refusal["message"].as_str().unwrap_or("no message"));
+        }
+        Ok(answer)
+    }
+
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.send(Method::GET, path, None).await
     }
@@ -57,7 +76,7 @@ impl Client {
         let text = response.text().await.with_context(|| format!("{path}: the answer broke off"))?;
         if status == StatusCode::UNAUTHORIZED {
             bail!(
-                "the server does not know this gate key: is it one of the image shop, and of this server's database?"
+                "the server does not know this key: is it an operator key of the image shop, and of this server's database?"
             );
         }
         let body: Value = serde_json::from_str(&text).with_context(|| format!("{path}: {status}, not JSON"))?;

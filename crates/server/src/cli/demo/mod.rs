@@ -1,6 +1,7 @@
-//! `almoner demo`: the story that must always work, played over HTTP against a running server.
+//! `almoner demo`: the story that must always work, told to a running server by its GraphQL API and its gate.
 
 mod client;
+mod keyring;
 mod pen;
 mod story;
 
@@ -16,6 +17,7 @@ use almoner_domain::text::{ExternalId, Name};
 use anyhow::{Context, bail};
 use clap::Args;
 use client::Client;
+use keyring::Keyring;
 use pen::Pen;
 use std::process::ExitCode;
 use story::Story;
@@ -26,9 +28,9 @@ pub(super) struct DemoArgs {
     /// The server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "ALMONER_URL")]
     url: String,
-    /// A gate key of the seeded image shop [default: one is made beside the data, and revoked at the end]
-    #[arg(long, value_name = "KEY", env = "ALMONER_GATE_KEY", hide_env_values = true)]
-    gate_key: Option<String>,
+    /// An operator key of the seeded image shop [default: one is made beside the data, and revoked at the end]
+    #[arg(long, value_name = "KEY", env = "ALMONER_OPERATOR_KEY", hide_env_values = true)]
+    operator_key: Option<String>,
     /// How many of the agent's workers call at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
@@ -37,13 +39,13 @@ pub(super) struct DemoArgs {
 pub(super) fn run(common: &Common, args: DemoArgs) -> Done {
     let loaded = common.load(&[])?.quiet();
     loaded.run(async |settings| {
-        let minted = match &args.gate_key {
+        let minted = match &args.operator_key {
             Some(_) => None,
             None => Some(Minted::new(wiring::app(wiring::store(settings).await?)).await?),
         };
-        let key = args.gate_key.clone().or_else(|| minted.as_ref().map(|m| m.plain.clone())).unwrap_or_default();
-        let client = Client::new(&args.url, &key)?;
-        let played = Story::new(client, Pen::for_stdout(), args.workers).play().await;
+        let key = args.operator_key.clone().or_else(|| minted.as_ref().map(|m| m.plain.clone())).unwrap_or_default();
+        let staff = Client::new(&args.url, &key)?;
+        let played = tell(&staff, args.workers).await;
         if let Some(minted) = minted {
             minted.revoke().await?;
         }
@@ -53,6 +55,14 @@ pub(super) fn run(common: &Common, args: DemoArgs) -> Done {
         }
         bail!("the story does not hold: {}", wrong.join("; "));
     })
+}
+
+/// Tells the story with keys that are issued for it and revoked after it.
+async fn tell(staff: &Client, workers: u16) -> anyhow::Result<Vec<String>> {
+    let keyring = Keyring::issue(staff).await?;
+    let played = Story::new(&keyring, Pen::for_stdout(), workers).play().await;
+    keyring.revoke(staff).await?;
+    played
 }
 
 /// A key made for one showing.
@@ -69,7 +79,7 @@ impl Minted {
         let found = tenants::act_for(&Caller::INSTALLATION, &app, &tenant, Environment::Live).await?;
         let caller =
             found.with_context(|| format!("there is no {tenant} here: run `almoner seed image-shop` first"))?;
-        let new = NewKey { kind: KeyKind::Gate, holder: None, name: Name::parse("demo")? };
+        let new = NewKey { kind: KeyKind::Operator, holder: None, name: Name::parse("demo")? };
         let issued = keys::issue(&caller, &app, new).await?;
         Ok(Self { app, caller, id: issued.key.id, plain: issued.plain.reveal() })
     }

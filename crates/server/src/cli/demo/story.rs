@@ -1,6 +1,8 @@
-//! The story of `product.md`, act by act. Each act says what it expected and did not find.
+//! The story of the image shop, act by act: people speak by GraphQL, the agent's server calls the gate. Each act says what it
+//! expected and did not find.
 
 use super::client::Client;
+use super::keyring::Keyring;
 use super::pen::Pen;
 use crate::cli::table;
 use crate::wiring;
@@ -14,8 +16,25 @@ const LINES: [(&str, u64); 3] = [("image.generate", 10), ("image.describe", 20),
 /// How long the card is good for.
 const CARD_LIFE: Duration = Duration::from_secs(1_800);
 
+/// How often the report is looked at before it is taken as it is.
+const REPORT_LOOKS: u32 = 100;
+/// How long between two looks.
+const REPORT_PAUSE: Duration = Duration::from_millis(100);
+
+const PREVIEW: &str = "query($input: CarveAllocationInput!) { previewAllocation(input: $input) {
+    lines { amount feature { key } afterwards { free } } refusals { message } } }";
+const CARVE: &str = "mutation($input: CarveAllocationInput!) { carveAllocation(input: $input) {
+    allocation { id expiresAt lines { feature { key } balance { free } } } refusals { message } } }";
+const CLOSE: &str = "mutation($id: ID!) { closeAllocation(id: $id) { allocation { state } refusals { message } } }";
+const MONTH: &str = "{ customer(id: \"acme-shop\") { entitlements { feature { key } balance { free } } } }";
+const USAGE: &str = "query($input: UsageInput!) { usage(input: $input) {
+    rows { units calls denied agent { externalId } user { externalId } dimensions { value } } } }";
+
 /// One showing.
 pub(super) struct Story {
+    /// Ada, who hands out cards and looks where they went.
+    ada: Client,
+    /// The server that gates each call.
     client: Client,
     pen: Pen,
     workers: u16,
@@ -25,11 +44,12 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn new(client: Client, pen: Pen, workers: u16) -> Self {
+    pub(super) fn new(keyring: &Keyring, pen: Pen, workers: u16) -> Self {
         let mut chance = [0u8; 3];
         wiring::entropy().fill(&mut chance);
         let mark = chance.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { client, pen, workers, mark, wrong: Vec::new() }
+        let (ada, client) = (keyring.ada.clone(), keyring.gate.clone());
+        Self { ada, client, pen, workers, mark, wrong: Vec::new() }
     }
 
     /// Plays all acts; what did not come out as it must.
@@ -42,6 +62,7 @@ impl Story {
         self.repeat(&card).await?;
         self.stray(&card).await?;
         self.account_for(&card).await?;
+        self.spell_out(&card).await?;
         self.take_back(&card).await?;
         let word = if self.wrong.is_empty() { "The story holds." } else { "The story does NOT hold." };
         self.pen.line(&format!("\n{word}"));
@@ -59,30 +80,39 @@ impl Story {
         let before = self.month().await?;
         let session = format!("catalog-2026-11-{}", self.mark);
         let until = whole_seconds(wiring::clock().now().saturating_add(CARD_LIFE));
-        let lines: Vec<Value> = LINES.iter().map(|(key, n)| json!({ "feature": key, "amount": n })).collect();
+        let lines: Vec<Value> =
+            LINES.iter().map(|(key, n)| json!({ "feature": key, "amount": n.to_string() })).collect();
         let order = json!({
-            "subject": { "customer": "acme-shop", "user": "ada" },
+            "customer": "acme-shop",
+            "user": "ada",
             "agent": "catalogue",
             "session": { "kind": "task", "key": session },
             "lines": lines,
-            "scope": { "tools": ["render", "describe", "upload"] },
-            "expires_at": until.to_string(),
-            "idempotency_key": format!("demo-card-{}", self.mark),
+            "tools": ["render", "describe", "upload"],
+            "expiresAt": until.to_string(),
         });
-        let made = self.client.post("/v1/allocations", order).await?.body;
-        let card = text(&made["allocation"]).to_owned();
+        let told = self.ada.ask("previewAllocation", PREVIEW, json!({ "input": order })).await?;
+        self.pen.line("   She looks first what it would take; asking changes nothing:");
+        for line in told["lines"].as_array().into_iter().flatten() {
+            let (key, amount) = (text(&line["feature"]["key"]), text(&line["amount"]));
+            self.pen.fact(key, &format!("{amount}, and {} would be left", text(&line["afterwards"]["free"])));
+        }
+        let made = self.ada.ask("carveAllocation", CARVE, json!({ "input": order })).await?["allocation"].clone();
+        let card = text(&made["id"]).to_owned();
         let mut rows = vec![
             format!("PREPAID CARD  {card}"),
             "for           the agent catalogue, on behalf of ada at acme-shop".to_owned(),
             format!("session       task {session}"),
             "tools         render, describe, upload".to_owned(),
-            format!("until         {}", text(&made["expires_at"])),
+            format!("until         {}", text(&made["expiresAt"])),
             String::new(),
         ];
-        rows.extend(LINES.iter().map(|(key, _)| format!("{key:<20} {:>6}", text(&line(&made, key)["free"]))));
+        rows.extend(
+            LINES.iter().map(|(key, _)| format!("{key:<20} {:>6}", text(&card_line(&made, key)["balance"]["free"]))),
+        );
         self.pen.card(&rows);
         for (key, n) in LINES {
-            let free = text(&line(&made, key)["free"]).to_owned();
+            let free = text(&card_line(&made, key)["balance"]["free"]).to_owned();
             self.expect(free == n.to_string(), || format!("the card has {free} {key} instead of {n}"));
         }
         self.pen.line("   It is taken out of this month's quota, so that it cannot be spent twice:");
@@ -195,14 +225,54 @@ impl Story {
         Ok(())
     }
 
+    /// Who spent what for whom, with which tool: what a person asks afterwards.
+    async fn spell_out(&mut self, card: &str) -> anyhow::Result<()> {
+        self.pen.chapter(8, "Who spent what, for whom, with which tool");
+        for ((key, _), expected) in LINES.into_iter().zip([10, 2, 1]) {
+            let rows = self.usage(card, key, expected).await?;
+            for row in &rows {
+                let keys = |name: &str| text(&row[name]["externalId"]).to_owned();
+                let tool = row["dimensions"].get(0).map_or("-", |said| text(&said["value"]));
+                self.pen.fact(
+                    key,
+                    &format!(
+                        "{} by {} with {tool}, on behalf of {}; {} calls denied",
+                        text(&row["units"]),
+                        keys("agent"),
+                        keys("user"),
+                        text(&row["denied"])
+                    ),
+                );
+            }
+            let found: u64 = rows.iter().map(|row| number(&row["units"])).sum();
+            self.expect(found == expected, || format!("the report tells of {found} {key} instead of {expected}"));
+        }
+        Ok(())
+    }
+
+    /// What was spent of a feature on the card, once the ledger has heard all of it: gates tell it within a second or so.
+    async fn usage(&self, card: &str, feature: &str, expected: u64) -> anyhow::Result<Vec<Value>> {
+        for _ in 0..REPORT_LOOKS {
+            let input = json!({ "allocation": card, "feature": feature, "groupBy": ["AGENT", "USER"],
+                "groupByDimensions": ["tool"] });
+            let report = self.ada.ask("usage", USAGE, json!({ "input": input })).await?;
+            let rows = report["rows"].as_array().cloned().unwrap_or_default();
+            if rows.iter().map(|row| number(&row["units"])).sum::<u64>() >= expected {
+                return Ok(rows);
+            }
+            tokio::time::sleep(REPORT_PAUSE).await;
+        }
+        Ok(Vec::new())
+    }
+
     async fn take_back(&mut self, card: &str) -> anyhow::Result<()> {
-        self.pen.chapter(8, "The task ends, and what is left goes back to the month's quota");
+        self.pen.chapter(9, "The task ends, and what is left goes back to the month's quota");
         let before = self.month().await?;
-        let closed = self.client.post(&format!("/v1/allocations/{card}/close"), json!({})).await?.body;
+        let closed = self.ada.ask("closeAllocation", CLOSE, json!({ "id": card })).await?["allocation"].clone();
         let after = self.month().await?;
-        let returned = closed["returned"].as_array().cloned().unwrap_or_default();
+        self.pen.fact("state", text(&closed["state"]));
         for ((key, _), expected) in LINES.into_iter().zip([0, 18, 9]) {
-            let found = returned.iter().find(|line| line["feature"] == key).map_or(0, |line| number(&line["amount"]));
+            let found = number_left(&after, key).saturating_sub(number_left(&before, key));
             self.pen.fact(key, &format!("{found} back: {} -> {}", left(&before, key), left(&after, key)));
             self.expect(found == expected, || format!("{found} {key} came back instead of {expected}"));
         }
@@ -213,7 +283,8 @@ impl Story {
     }
 
     async fn month(&self) -> anyhow::Result<Value> {
-        Ok(self.client.get("/v1/entitlements?customer=acme-shop&user=ada").await?.body)
+        let customer = self.ada.ask("customer", MONTH, json!({})).await?;
+        Ok(customer["entitlements"].clone())
     }
 }
 
@@ -242,10 +313,22 @@ fn line<'v>(statement: &'v Value, feature: &str) -> &'v Value {
     lines.and_then(|lines| lines.iter().find(|line| line["feature"] == feature)).unwrap_or(&Value::Null)
 }
 
+/// The card's line of a feature, as GraphQL tells it.
+fn card_line<'v>(card: &'v Value, feature: &str) -> &'v Value {
+    of_feature(&card["lines"], feature)
+}
+
+fn of_feature<'v>(all: &'v Value, feature: &str) -> &'v Value {
+    let all = all.as_array();
+    all.and_then(|all| all.iter().find(|one| one["feature"]["key"] == feature)).unwrap_or(&Value::Null)
+}
+
 fn left<'v>(month: &'v Value, feature: &str) -> &'v str {
-    let all = month["entitlements"].as_array();
-    let found = all.and_then(|all| all.iter().find(|one| one["feature"] == feature));
-    found.map_or("-", |one| text(&one["remaining"]))
+    text(&of_feature(month, feature)["balance"]["free"])
+}
+
+fn number_left(month: &Value, feature: &str) -> u64 {
+    left(month, feature).parse().unwrap_or(0)
 }
 
 fn text(value: &Value) -> &str {
