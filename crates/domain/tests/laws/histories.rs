@@ -7,10 +7,12 @@ use crate::{config, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::feature::ExcessRule;
-use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
+use almoner_domain::grant::{Grant, GrantKind};
+use almoner_domain::id::{AccountId, AllocationId, GrantId, HoldId, Id, LeaseId};
 use almoner_domain::lease::Wish;
 use almoner_domain::ledger::{
-    HoldOrder, carve, close_window, doubt, end, expire_hold, extend_hold, forfeit, refund, settle_hold,
+    Adjustment, HoldOrder, adjust, carve, close_window, doubt, end, expire_hold, extend_hold, forfeit, issue, refund,
+    settle_hold, void,
 };
 use almoner_domain::units::Units;
 use proptest::prelude::*;
@@ -37,6 +39,9 @@ enum Step {
     Refund { account: u8, amount: i64 },
     Pass { seconds: u64 },
     CloseRoot,
+    Adjust { which: u8, adjustment: Adjustment, amount: i64 },
+    Issue { amount: i64, priority: i16 },
+    Void { which: u8 },
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -77,6 +82,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any(), 1..5_i64).prop_map(|(account, amount)| Step::Refund { account, amount }),
         3 => prop_oneof![1..30_u64, 200..900_u64].prop_map(|seconds| Step::Pass { seconds }),
         1 => Just(Step::CloseRoot),
+        3 => (any(), proptest::sample::select(vec![Adjustment::TopUp, Adjustment::Shrink]), 1..12_i64)
+            .prop_map(|(which, adjustment, amount)| Step::Adjust { which, adjustment, amount }),
+        1 => (1..40_i64, -1..2_i16).prop_map(|(amount, priority)| Step::Issue { amount, priority }),
+        1 => any().prop_map(|which| Step::Void { which }),
     ]
 }
 
@@ -153,6 +162,7 @@ impl History {
             }
             Step::Refund { .. } | Step::SettleHold { .. } | Step::ExtendHold { .. } => self.in_ledger(&step),
             Step::End { .. } | Step::Sweep | Step::Forfeit { .. } | Step::CloseRoot => self.by_time_or_person(&step),
+            Step::Adjust { .. } | Step::Issue { .. } | Step::Void { .. } => self.by_time_or_person(&step),
         }
     }
 
@@ -244,10 +254,48 @@ impl History {
                 }
                 Ok(())
             }
+            Step::Adjust { which, adjustment, amount } => {
+                let Some(allocation) = pick(&self.allocations(), which) else { return Ok(()) };
+                let lines = [(crate::world::feature(), units(amount))];
+                let adjusted = self.world.act_if(Result::is_ok, |books| adjust(books, allocation, adjustment, &lines));
+                adjusted.map(drop).map_err(|why| why.to_string())
+            }
+            Step::Issue { amount, priority } => self.issue(units(amount), priority),
+            Step::Void { which } => self.void(which),
             Step::Sweep => self.sweep(),
             Step::CloseRoot => self.close_windows(),
             _ => unreachable!("neither time nor a person"),
         }
+    }
+
+    fn issue(&mut self, amount: Units, priority: i16) -> Result<(), String> {
+        // The store issues into a window that is open.
+        if self.world.accounts[&self.root].closed {
+            return Ok(());
+        }
+        let first = self.world.grants.values().next().cloned().ok_or("the window has its renewal")?;
+        let id = GrantId::new(self.world.now, &self.world.entropy);
+        let grant = Grant { id, amount, priority, created_at: self.world.now, kind: GrantKind::TopUp, ..first };
+        let grant = Grant { voided_at: None, taken_back: Units::ZERO, ..grant };
+        if self.world.act(|books| issue(books, grant)).map_err(|why| why.to_string())? {
+            self.quota = self.quota.saturating_add(amount);
+        }
+        Ok(())
+    }
+
+    fn void(&mut self, which: u8) -> Result<(), String> {
+        let all: Vec<Grant> = self.world.grants.values().cloned().collect();
+        let ids: Vec<GrantId> = all.iter().map(|grant| grant.id).collect();
+        let Some(grant) = pick(&ids, which) else { return Ok(()) };
+        let free = self.world.pocket(self.root, Pocket::Free);
+        if let Some(voided) = self.world.act(|books| void(books, all, grant)).map_err(|why| why.to_string())? {
+            let left = self.world.pocket(self.root, Pocket::Free);
+            if free.saturating_sub(left) != voided.taken_back {
+                return Err(format!("{voided:?} took what was not free"));
+            }
+            self.quota = self.quota.saturating_sub(voided.taken_back);
+        }
+        Ok(())
     }
 
     fn sweep(&mut self) -> Result<(), String> {

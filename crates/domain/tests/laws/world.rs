@@ -4,10 +4,11 @@ use crate::units;
 use almoner_domain::account::{Account, Pocket};
 use almoner_domain::allocation::Allocation;
 use almoner_domain::entropy::Entropy;
+use almoner_domain::grant::Grant;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, EntitlementId, FeatureId, HoldId, Id, LeaseId, NodeId, SessionId,
-    SubscriptionId, UserId,
+    AccountId, AgentId, AllocationId, CustomerId, EntitlementId, FeatureId, GrantId, HoldId, Id, LeaseId, NodeId,
+    SessionId, SubscriptionId, UserId,
 };
 use almoner_domain::lease::{Incarnation, Lease};
 use almoner_domain::ledger::{Books, CarveOrder, LedgerError, open_share, open_window};
@@ -65,6 +66,7 @@ pub(crate) struct World {
     pub(crate) holds: BTreeMap<HoldId, Hold>,
     pub(crate) movements: Vec<Movement>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) grants: BTreeMap<GrantId, Grant>,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             holds: BTreeMap::new(),
             movements: Vec::new(),
             notices: Vec::new(),
+            grants: BTreeMap::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl World {
             self.holds.extend(books.holds.iter().map(|row| (row.id, row.clone())));
             self.movements.append(&mut books.movements);
             self.notices.append(&mut books.notices);
+            self.grants.extend(books.grants.drain(..).map(|grant| (grant.id, grant)));
         }
         Ok(result)
     }
@@ -176,6 +180,13 @@ impl World {
         expect("leased", Pocket::Leased, leases.map(|lease| lease.n.saturating_sub(lease.used)).sum())?;
         let parts = self.holds.values().filter(|hold| hold.open).flat_map(|hold| &hold.parts);
         expect("held", Pocket::Held, parts.filter(|part| part.account == account.id).map(|part| part.amount).sum())?;
+        if account.depth == 0 {
+            let into = self.grants.values().filter(|grant| grant.account == account.id);
+            let granted: Units = into.map(|grant| grant.amount.saturating_sub(grant.taken_back)).sum();
+            if granted != account.balance.granted() {
+                return Err(format!("its grants come to {}", granted.get()));
+            }
+        }
         for pocket in [Pocket::Free, Pocket::Carved, Pocket::Leased, Pocket::Held, Pocket::Used, Pocket::Lapsed] {
             expect(pocket.as_str(), pocket, self.moved(account.id, pocket))?;
         }
