@@ -30,6 +30,8 @@ pub const FEATURE: &str = "crowd.unit";
 const USERS: usize = 5;
 /// Decisions told to the ledger at once, as many as a busy gate's flush has.
 const FLUSH: usize = 2_000;
+/// How long cards last: no suite or measurement takes longer.
+const LIFE: Duration = Duration::from_secs(12 * 3_600);
 /// Hours ago that the last call was made.
 const SPREAD: i64 = 29 * 24;
 
@@ -65,8 +67,7 @@ impl Crowd {
     /// # Panics
     /// Panics, as all else here does, when the store refuses.
     pub async fn gather(store: SqlStore) -> Self {
-        let app =
-            App { store: Arc::new(store.clone()), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
+        let app = App { store: Arc::new(store.clone()), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
         let tenant = tenants::NewTenant { external_id: external("crowd"), name: name("Crowd") };
         let tenant = tenants::create(&Caller::INSTALLATION, &app, tenant).await.expect("a tenant");
         let realm = Realm { tenant: tenant.id, environment: Environment::Live };
@@ -138,7 +139,8 @@ impl Crowd {
                     customer: Named::External(external(&id)),
                     user: Some(Named::External(external(&of))),
                 };
-                self.carve(Source::Subject(source), agent, &format!("{id}-{card}"), 1_000).await;
+                let until = SystemClock.now().saturating_add(LIFE);
+                self.carve(Source::Subject(source), agent, &format!("{id}-{card}"), 1_000, until).await;
             }
         }
     }
@@ -150,10 +152,10 @@ impl Crowd {
     pub async fn carve_below(&mut self, parent: usize, units: i64) {
         let parent = self.cards[parent].allocation.clone();
         let session = format!("below-{}", self.cards.len());
-        self.carve(Source::Allocation(parent.id), parent.agent, &session, units).await;
+        self.carve(Source::Allocation(parent.id), parent.agent, &session, units, parent.expires_at).await;
     }
 
-    async fn carve(&mut self, source: Source, agent: AgentId, session: &str, units: i64) {
+    async fn carve(&mut self, source: Source, agent: AgentId, session: &str, units: i64, until: Timestamp) {
         let now = SystemClock.now();
         let request = CarveRequest {
             id: Id::new(now, &OsEntropy),
@@ -166,7 +168,7 @@ impl Crowd {
             lines: vec![(self.feature, Units::new(units).expect("units"))],
             scope: Scope::default(),
             not_before: None,
-            expires_at: Some(now.saturating_add(Duration::from_secs(12 * 3_600))),
+            expires_at: Some(until),
             durability: None,
             key: None,
             by: self.staff.author(),

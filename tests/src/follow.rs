@@ -158,9 +158,14 @@ impl Socket {
         }
     }
 
+    /// The next text. Signs of life are none, however many come.
     async fn message(&mut self) -> Result<Value, Heard> {
+        within("a message", self.text()).await
+    }
+
+    async fn text(&mut self) -> Result<Value, Heard> {
         loop {
-            match within("a message", self.wire.next()).await {
+            match self.wire.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Close(frame))) => {
                     let (code, reason) = frame.map_or((0, String::new()), |f| (f.code.into(), f.reason.to_string()));
@@ -210,6 +215,10 @@ impl Events {
     /// # Panics
     /// Panics when it is not of the protocol.
     pub async fn heard(&mut self) -> Heard {
+        within("an event", self.event()).await
+    }
+
+    async fn event(&mut self) -> Heard {
         loop {
             if let Some(end) = self.read.windows(2).position(|pair| pair == b"\n\n") {
                 let event: Vec<u8> = self.read.drain(..end + 2).collect();
@@ -225,7 +234,7 @@ impl Events {
                     Some(other) => panic!("no event of the protocol: {other}"),
                 }
             }
-            match within("an event", self.response.chunk()).await {
+            match self.response.chunk().await {
                 Ok(Some(bytes)) => self.read.extend_from_slice(&bytes),
                 Ok(None) => return Heard::Closed(0, String::new()),
                 Err(error) => return Heard::Closed(0, error.to_string()),

@@ -77,7 +77,8 @@ impl Receiver {
             }
         });
         let mut receiver = Self { process, input, port: 0, said };
-        let port = eventually("the receiver listens", async || receiver.all().iter().find_map(|one| one["port"].as_u64()));
+        let port =
+            eventually("the receiver listens", async || receiver.all().iter().find_map(|one| one["port"].as_u64()));
         receiver.port = port.await;
         receiver
     }

@@ -16,6 +16,8 @@ mod refusing;
 mod story;
 #[path = "graphql/paging.rs"]
 mod paging;
+#[path = "graphql/usage.rs"]
+mod usage;
 
 use almoner_tests::on_each_database;
 use auditing::each_change_is_signed_and_read_by_whom_it_concerns;
@@ -25,6 +27,7 @@ use matrix::{each_role_does_what_it_may, every_field_asked_by_a_stranger_finds_n
 use paging::pages_tile_a_list_in_both_directions;
 use refusing::bad_input_is_refused_by_member_and_changes_nothing;
 use story::the_story_is_told_by_graphql_and_the_gate;
+use usage::usage_is_what_the_ledger_charged;
 
 on_each_database! {
     the_story_is_told_by_graphql_and_the_gate;
@@ -36,5 +39,6 @@ on_each_database! {
     grants_and_adjustments_reach_the_gate;
     versions_of_a_plan_take_their_turns;
     pages_tile_a_list_in_both_directions;
+    usage_is_what_the_ledger_charged;
     hostile_documents_are_refused_before_they_are_run;
 }

@@ -171,8 +171,7 @@ async fn a_card_tells_of_its_beginning_and_its_end(database: Database) {
         let mine = |one: &&Heard| one.kind() == kind && one.body["data"]["allocation"]["id"] == card.id();
         heard.iter().find(mine).cloned()
     };
-    let created =
-        eventually("a beginning is told", async || of_card(&receiver.heard(), "allocation.created")).await;
+    let created = eventually("a beginning is told", async || of_card(&receiver.heard(), "allocation.created")).await;
     let lines = |heard: &Heard| heard.body["data"]["lines"].as_array().map_or(0, Vec::len);
     assert_eq!((lines(&created), &created.body["data"]["user"]), (2, &Value::Null));
     spend(&client, card.id(), 3).await;
@@ -216,7 +215,9 @@ async fn a_receiver_that_fails_is_tried_again_under_the_same_id(database: Databa
     })
     .await;
     assert_eq!((&failing["state"], &failing["lastStatus"]), (&json!("PENDING"), &json!(500)));
-    assert!(failing["nextAttemptAt"].is_string() && failing["lastError"].as_str().is_some_and(|why| why.contains("500")));
+    assert!(
+        failing["nextAttemptAt"].is_string() && failing["lastError"].as_str().is_some_and(|why| why.contains("500"))
+    );
     let resend = format!("resendDelivery(id: \"{id}\") {{ delivery {{ id }} refusals {{ code path message }} }}");
     let refused = staff.refused("resendDelivery", &resend).await;
     assert_eq!((refused.0.as_str(), refused.1), ("CONFLICT", json!(["id"])));

@@ -7,9 +7,12 @@ use almoner_domain::agent::{Agent, Session};
 use almoner_domain::allocation::Allocation;
 use almoner_domain::caller::Caller;
 use almoner_domain::customer::{Customer, User};
+use almoner_domain::decision::Decision;
 use almoner_domain::feature::Feature;
+use almoner_domain::grant::Grant;
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId,
+    AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
+    UserId,
 };
 use almoner_domain::plan::{Plan, PlanVersion};
 use async_graphql::Error;
@@ -47,4 +50,6 @@ loaders! {
     SessionId => Session, sessions_among;
     AllocationId => Allocation, allocations_among;
     AccountId => Account, accounts_among;
+    DecisionId => Decision, decisions_among;
+    GrantId => Grant, grants_among;
 }

@@ -4,12 +4,17 @@ use crate::asker::{Asker, asker, not_found};
 use crate::cursor::{Asked, connection, list, page_cost};
 use crate::lists::MovementsOf;
 use crate::mutation::{CarveAllocationInput, preview};
-use crate::object::{AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode, MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost};
-use crate::object::{AuditObject, PreviewObject};
+use crate::object::{
+    AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode,
+    MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost,
+};
+use crate::object::{AuditObject, GrantNode, PreviewObject};
+use crate::object::{DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{QueueObject, ScheduleObject};
-use crate::object::{DeliveryObject, DeliveryStateName, EndpointObject};
 use almoner_app::{agents, customers, directory, features, keys, plans, queues, schedules, webhooks};
-use almoner_domain::id::{AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId};
+use almoner_domain::id::{
+    AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId, UserId,
+};
 use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter};
 use almoner_domain::text::{ExternalId, FeatureKey, Named};
 use almoner_domain::time::Timestamp;
@@ -303,6 +308,13 @@ impl Query {
         Ok(webhooks::find(&asker.caller, &asker.desk).await.map_err(not_found)?.map(EndpointObject))
     }
 
+    /// What the endpoint can be told of. For staff.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn webhook_event_types(&self, context: &Context<'_>) -> Result<Vec<EventTypeObject>> {
+        let found = webhooks::events(&asker(context)?.caller).map_err(not_found)?;
+        Ok(found.into_iter().map(EventTypeObject).collect())
+    }
+
     /// Events that are or were on their way to the endpoint, newest first. For staff.
     #[graphql(complexity = "page_cost(first, last) * child_complexity")]
     async fn webhook_deliveries(
@@ -342,6 +354,8 @@ async fn node(asker: &Asker, id: &ID) -> Result<Option<Node>> {
         UserId => User(UserNode),
         AgentId => Agent(AgentNode),
         AllocationId => Allocation(AllocationNode),
+        DecisionId => Decision(DecisionNode),
+        GrantId => Grant(GrantNode),
     }
     Ok(None)
 }

@@ -12,12 +12,15 @@ use almoner_domain::caller::Caller;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::decision::Decision;
 use almoner_domain::feature::Feature;
+use almoner_domain::grant::Grant;
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, FeatureId, PlanId, PlanVersionId, SessionId, UserId,
+    AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
+    UserId,
 };
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{AllocationFilter, DecisionFilter};
+use almoner_domain::principal::Principals;
 use almoner_domain::subscription::Subscription;
 
 /// Use cases that every reach answers alike: what the tenant offers, and the agents that it knows.
@@ -172,6 +175,25 @@ pub async fn accounts_among(caller: &Caller, desk: &Desk, ids: Vec<AccountId>) -
     let (realm, reach) = authority::looks(caller)?;
     let mut found = desk.directory.accounts_among(realm, ids).await?;
     found.retain(|account| reach.has(&account.principals));
+    Ok(found)
+}
+
+/// Decisions by id.
+pub async fn decisions_among(caller: &Caller, desk: &Desk, ids: Vec<DecisionId>) -> Result<Vec<Decision>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let mut found = desk.directory.decisions_among(realm, ids).await?;
+    // One on behalf of nobody known is the tenant's alone to see.
+    let sees = |whom: &Option<Principals>| whom.map_or(reach == Reach::Tenant, |whom| reach.has(&whom));
+    found.retain(|decision| sees(&decision.on_behalf_of));
+    Ok(found)
+}
+
+/// Grants by id.
+pub async fn grants_among(caller: &Caller, desk: &Desk, ids: Vec<GrantId>) -> Result<Vec<Grant>, FindError> {
+    let (realm, _) = authority::looks(caller)?;
+    let mut found = desk.directory.grants_among(realm, ids).await?;
+    let into = accounts_among(caller, desk, found.iter().map(|grant| grant.account).collect()).await?;
+    found.retain(|grant| into.iter().any(|account| account.id == grant.account));
     Ok(found)
 }
 

@@ -64,6 +64,12 @@ pub async fn find(caller: &Caller, desk: &Desk) -> Result<Option<WebhookEndpoint
     Ok(desk.deliveries.endpoint(realm).await?)
 }
 
+/// What an endpoint can be told of.
+pub fn events(caller: &Caller) -> Result<Vec<HappeningKind>, FindError> {
+    authority::operator(caller)?;
+    Ok(HappeningKind::subscribable().collect())
+}
+
 /// What is or was on its way there, newest first.
 pub async fn deliveries(
     caller: &Caller,

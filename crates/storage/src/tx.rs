@@ -177,7 +177,7 @@ impl Tx {
     }
 
     /// Deletes rows of this realm whose `column` is one of at most [`LIST_MAX`] values, and answers how many there were. For
-    /// pruning alone: nothing else is ever deleted.
+    /// pruning.
     pub(crate) async fn remove<E: Owned, V>(&self, column: E::Column, values: &[V]) -> Result<u64, Trouble>
     where
         V: Into<Value> + Clone + NotU8,

@@ -31,7 +31,7 @@ async fn load(gate: Client, card: String, watch: Stopwatch, answered: Answered) 
         beats.tick().await;
         let reply = gate.post("/v1/batch", &batch).await;
         let answers = reply.json()["answers"].clone();
-        let allowed = answers.as_array().into_iter().flatten().filter(|one| one["allowed"] == true).count();
+        let allowed = answers.as_array().into_iter().flatten().filter(|one| one["decision"] == "allow").count();
         assert_eq!(allowed as i64, BATCH, "{}", reply.text());
         let mut answered = answered.lock().expect("a list");
         let so_far = answered.last().map_or(0, |(_, used)| *used);

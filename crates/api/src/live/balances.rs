@@ -121,13 +121,13 @@ impl Live {
             }
         };
         self.wake();
-        Ok(Some(stream::unfold((receiver, None::<Instant>), |(mut receiver, last)| async move {
+        Ok(Some(stream::unfold((receiver, Instant::now()), |(mut receiver, due)| async move {
             receiver.changed().await.ok()?;
-            if let Some(last) = last {
-                sleep_until(last + PACE).await;
-            }
+            let came = Instant::now();
+            sleep_until(due).await;
             let frame = receiver.borrow_and_update().clone();
-            Some((frame, (receiver, Some(Instant::now()))))
+            // By the clock and not by when it was sent: turns are a pace apart already, and being late must not add up.
+            Some((frame, (receiver, came.max(due + PACE))))
         })))
     }
 }

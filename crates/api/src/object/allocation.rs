@@ -1,8 +1,8 @@
 //! Allocations: prepaid cards for one agent, one session, one window, one scope.
 
 use super::{
-    AgentNode, BalanceObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode, MovementNode, SessionNode, UserNode, instant,
-    there, wire_id,
+    AgentNode, BalanceObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode, MovementNode, SessionNode,
+    UserNode, instant, there, wire_id,
 };
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};

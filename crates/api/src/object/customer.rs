@@ -89,7 +89,8 @@ impl CustomerNode {
         before: Option<String>,
     ) -> Result<Listing<SubscriptionNode>> {
         let asked = Asked { first, after, last, before };
-        list(context, asked, |page| SubscriptionsOf(self.0.id, page), |subscription| subscription.id, SubscriptionNode).await
+        list(context, asked, |page| SubscriptionsOf(self.0.id, page), |subscription| subscription.id, SubscriptionNode)
+            .await
     }
 
     /// What was carved for its agents, newest first.

@@ -13,7 +13,7 @@ pub(crate) struct DecisionNode(pub(crate) Decision);
 #[Object(name = "Decision")]
 impl DecisionNode {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         wire_id(self.0.id)
     }
 

@@ -57,7 +57,7 @@ impl EntitlementObject {
 
     /// A metered feature: what was issued into the current window, in the order in which it burns, and how much of each has
     /// burnt. What was used or carved has.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[graphql(complexity = "5 * child_complexity")]
     async fn grants(&self, context: &Context<'_>) -> Result<Vec<BurningGrantObject>> {
         let Right::Quota { line, .. } = &self.0.right else { return Ok(Vec::new()) };
         let feature = self.find(context).await?;

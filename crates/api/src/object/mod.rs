@@ -34,7 +34,7 @@ pub(crate) use queue::QueueObject;
 pub(crate) use schedule::ScheduleObject;
 pub(crate) use subscription::SubscriptionNode;
 pub(crate) use usage::{UsageInput, UsageObject, usage_cost};
-pub(crate) use webhook::{DeliveryObject, DeliveryStateName, EndpointObject};
+pub(crate) use webhook::{DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 
 use almoner_domain::time::Timestamp;
 use async_graphql::{ID, Interface};
@@ -59,6 +59,10 @@ pub(crate) enum Node {
     Session(SessionNode),
     /// An allocation.
     Allocation(AllocationNode),
+    /// A decision.
+    Decision(DecisionNode),
+    /// A grant.
+    Grant(GrantNode),
 }
 
 /// An id on the wire.

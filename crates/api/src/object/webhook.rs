@@ -2,6 +2,7 @@
 
 use super::{instant, wire_id};
 use almoner_domain::delivery::{Delivery, DeliveryState};
+use almoner_domain::happening::HappeningKind;
 use almoner_domain::webhook::{EndpointState, WebhookEndpoint};
 use async_graphql::{Enum, ID, Object};
 
@@ -41,6 +42,22 @@ impl EndpointObject {
     /// When it was last set, or its secret rotated.
     async fn changed_at(&self) -> String {
         instant(self.0.changed_at)
+    }
+}
+
+/// A kind of event that an endpoint can be told of.
+pub(crate) struct EventTypeObject(pub(crate) HappeningKind);
+
+#[Object(name = "WebhookEventType")]
+impl EventTypeObject {
+    /// Its name, as `setWebhookEndpoint` takes it and events carry it as their `type`.
+    async fn name(&self) -> &'static str {
+        self.0.as_str()
+    }
+
+    /// What has happened then, in a sentence.
+    async fn meaning(&self) -> &'static str {
+        self.0.meaning()
     }
 }
 

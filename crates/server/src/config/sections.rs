@@ -143,7 +143,7 @@ section! {
         /// `pretty` for people, `json` for programs.
         format: LogFormat = "pretty", "word", flag "--log-format";
         /// What is logged, by level and module. `almoner_http=debug` logs every request.
-        filter: LogFilter = "info,actix_server=warn", "filter", flag "--log-filter";
+        filter: LogFilter = "info,actix_server=warn,apalis_core=warn,sqlx=warn", "filter", flag "--log-filter";
     }
 }
 

@@ -23,6 +23,11 @@ use std::time::Duration;
 /// How long a connection may take to close.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
+/// How long what was sent may stay untaken. A client that follows something and does not read would keep its connection for
+/// ever: while data waits to be taken the HTTP server does not look at the connection, but the system does.
+#[cfg(target_os = "linux")]
+const UNTAKEN_MAX: Duration = Duration::from_secs(30);
+
 /// The server over a bound socket; it runs when it is awaited.
 pub(crate) fn server(
     settings: &Settings,
@@ -39,6 +44,10 @@ pub(crate) fn server(
         set => set,
     };
     let limit = Duration::from_millis(settings.request_timeout_ms);
+    // Connections inherit it from the socket that they were accepted from.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&listener, UNTAKEN_MAX.as_millis() as u32)
+        .context("cannot bound how long data may stay untaken")?;
     let factory = move || {
         // One a worker, so that the count of its owners is no cache line that all workers write.
         let watch = Rc::new(watch::Watch::new(shared.clone(), limit));

@@ -38,7 +38,8 @@ fn what_nobody_knows_is_refused_with_a_hint_and_what_cannot_be_with_a_reason() {
         ("listen = \"here\"", "\"listen\" must be an IP address and port"),
         ("[http]\nworkers = 1000", "\"http.workers\" must be a whole number from 0 to 256"),
         ("[http]\nworkers = [1]", "\"http.workers\" must be one value"),
-        ("role = \"gat\"", "\"role\" must be \"all\" or \"gate\""),
+        ("role = \"gat\"", "\"role\" must be \"all\", \"gate\", \"api\" or \"worker\""),
+        ("[worker]\ndecisions_retention_d = 30", "must be 0 for ever, or a whole number of days from 31 to 36500"),
         ("listen = ", "line 1:"),
     ];
     for (text, reason) in cases {

@@ -8,6 +8,7 @@ use almoner_domain::ports::{LeaseBatch, Lookup, Usage};
 use almoner_domain::principal::Principals;
 use almoner_domain::text::{DimensionName, DimensionValue};
 use almoner_domain::usage::{Bucket, DIMENSION_SETS_MAX, Measure, Span, UsageFilter, UsageKey, UsageQuery, UsageRow};
+use sea_orm::{ConnectionTrait, Database};
 use std::time::Duration;
 
 fn dimension(name: &str) -> DimensionName {
@@ -21,7 +22,12 @@ fn filter() -> UsageFilter {
 impl Shop {
     async fn usage(&self, filter: UsageFilter, keys: Vec<UsageKey>, bucket: Option<Bucket>) -> Vec<UsageRow> {
         let query = UsageQuery::new(filter, Span::days_before(self.now(), 1)).unwrap();
-        let query = query.grouped(keys, Some(Measure::Units), if bucket.is_some() { 10 } else { 100 }).unwrap().series(bucket).checked().unwrap();
+        let query = query
+            .grouped(keys, Some(Measure::Units), if bucket.is_some() { 10 } else { 100 })
+            .unwrap()
+            .series(bucket)
+            .checked()
+            .unwrap();
         self.store.usage(self.realm, query).await.unwrap()
     }
 
@@ -31,6 +37,20 @@ impl Shop {
             [row] => (row.calls, row.denied, row.units.get()),
             more => panic!("{more:?}"),
         }
+    }
+
+    /// The check of the books sees each table that says something else than the decisions.
+    async fn spoilt_usage_is_found(&self) {
+        let spoiler = Database::connect(self.keep.url()).await.unwrap();
+        for (table, column) in [("usage_hours", "units"), ("usage_days", "calls"), ("usage_sessions", "denied")] {
+            for step in ["+", "-"] {
+                spoiler.execute_unprepared(&format!("UPDATE {table} SET {column} = {column} {step} 1")).await.unwrap();
+                let broken = self.store.check_books().await.unwrap();
+                let found = broken.iter().any(|rule| rule.contains("usage by") && rule.contains(column));
+                assert_eq!(found, step == "+", "{table}: {broken:?}");
+            }
+        }
+        spoiler.close().await.unwrap();
     }
 
     fn said(&self, account: AccountId, count: i64, said: &[(&str, &str)]) -> Decision {
@@ -98,6 +118,7 @@ async fn usage_is_what_the_ledger_charged_whatever_is_repeated() {
         let almoner_domain::statement::Right::Quota { line, .. } = &line.lines[0].right else { panic!("{line:?}") };
         assert_eq!(line.balance.get(Pocket::Used), units(10), "{on:?}");
         shop.sound().await;
+        shop.spoilt_usage_is_found().await;
     }
 }
 
