@@ -1,6 +1,6 @@
 //! Askers: who sends a request, and what its fields work with.
 
-use crate::loaders::Reader;
+use crate::loaders::{Reader, Turns};
 use almoner_app::{Desk, FindError, Forbidden};
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::{Fault, FaultKind};
@@ -18,11 +18,7 @@ pub(crate) struct Asker {
 impl Asker {
     pub(crate) fn new(caller: Caller, desk: Desk) -> Self {
         let reader = Reader { caller: caller.clone(), desk: desk.clone() };
-        let loader = DataLoader::new(
-            reader,
-            async_graphql::runtime::TokioSpawner::current(),
-            async_graphql::runtime::TokioTimer::default(),
-        );
+        let loader = DataLoader::new(reader, async_graphql::runtime::TokioSpawner::current(), Turns);
         Self { caller, desk, loader }
     }
 }
