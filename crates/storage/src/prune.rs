@@ -27,6 +27,9 @@ struct Ripe {
     decisions: Vec<(Realm, Uuid)>,
 }
 
+/// Deletes rows of one realm by these keys and answers how many there were.
+type Deletion<V> = for<'t> fn(&'t Tx, Arc<[V]>) -> Deed<'t, Outcome<u64>>;
+
 fn before(now: Timestamp, kept: Duration) -> i64 {
     now.as_micros().saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX))
 }
@@ -63,11 +66,7 @@ async fn ripe(tx: &Everywhere, keep: Retention, limit: u64) -> Result<Ripe, Trou
 }
 
 impl SqlStore {
-    async fn delete_all<V>(
-        &self,
-        found: Vec<(Realm, V)>,
-        delete: for<'t> fn(&'t Tx, Arc<[V]>) -> Deed<'t, Outcome<u64>>,
-    ) -> Result<u64, Fault>
+    async fn delete_all<V>(&self, found: Vec<(Realm, V)>, delete: Deletion<V>) -> Result<u64, Fault>
     where
         V: Copy + Send + Sync + 'static,
     {

@@ -16,29 +16,38 @@ fn ended(shop: &Shop, slot: &Slot, error: Option<&str>) -> Outcome {
     Outcome { slot: slot.clone(), ended_at: shop.clock.now(), error: error.map(str::to_owned) }
 }
 
+/// Eight runners claim at once, one of them with these outcomes to tell.
+async fn claimed_at_once(shop: &Shop, outcomes: &[Outcome]) -> Vec<Slot> {
+    let runner = |told: Vec<Outcome>| {
+        let store = shop.store.clone();
+        tokio::spawn(async move { store.claim(&told).await.unwrap() })
+    };
+    let claims: Vec<_> =
+        (0..8).map(|number| runner(if number == 0 { outcomes.to_vec() } else { Vec::new() })).collect();
+    let mut slots = Vec::new();
+    for claim in claims {
+        slots.extend(claim.await.unwrap());
+    }
+    slots.sort_by(|a, b| a.schedule.cmp(&b.schedule));
+    slots
+}
+
+async fn register(store: almoner_storage::SqlStore) {
+    store.register(&[SWEEP, PRUNE]).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_runners_one_has_each_slot() {
     for on in BOTH {
         let shop = Shop::open(on).await;
-        let registered = (0..4).map(|_| {
-            let store = shop.store.clone();
-            tokio::spawn(async move { store.register(&[SWEEP, PRUNE]).await.unwrap() })
-        });
-        for one in registered.collect::<Vec<_>>() {
+        let registered: Vec<_> = (0..4).map(|_| tokio::spawn(register(shop.store.clone()))).collect();
+        for one in registered {
             one.await.unwrap();
         }
         let mut outcomes: Vec<Outcome> = Vec::new();
         for round in 0..5 {
-            let claims = (0..8).map(|number| {
-                let (store, told) = (shop.store.clone(), if number == 0 { outcomes.clone() } else { Vec::new() });
-                tokio::spawn(async move { store.claim(&told).await.unwrap() })
-            });
-            let mut slots = Vec::new();
-            for claim in claims.collect::<Vec<_>>() {
-                slots.extend(claim.await.unwrap());
-            }
-            // Who came before the outcomes were noted found nothing; whoever came with them or after found both.
-            slots.sort_by(|a, b| a.schedule.cmp(&b.schedule));
+            // Who comes before the outcomes are noted finds nothing; who comes with them, or after, finds both.
+            let slots = claimed_at_once(&shop, &outcomes).await;
             let names: Vec<&str> = slots.iter().map(|slot| slot.schedule.as_str()).collect();
             assert_eq!(names, ["prune", "sweep"], "{on:?}, round {round}");
             outcomes = slots.iter().map(|slot| ended(&shop, slot, None)).collect();
