@@ -54,7 +54,7 @@ happenings! {
     EntitlementThreshold = "entitlement.threshold";
     /// All of one feature's units of the period are used by a customer, or by a user of their share.
     EntitlementExhausted = "entitlement.exhausted";
-    /// A customer's usage period began with its units issued.
+    /// A customer's next usage period began, and its units were issued.
     EntitlementReset = "entitlement.reset";
     /// Somebody tries whether the endpoint hears. It is told whatever is subscribed to.
     Test = "webhook.test";

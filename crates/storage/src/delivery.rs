@@ -144,6 +144,10 @@ fn secrets(endpoint: WebhookEndpoint, now: Timestamp) -> Vec<SealedSecret> {
 
 /// Records what came of an attempt; false where the claim is not the last one any more.
 pub(crate) async fn record(tx: &Tx, claim: &Claim, attempted: &Attempted) -> Result<bool, Trouble> {
+    if attempted.then == Then::Gone {
+        // The endpoint before its deliveries, as whoever removes it holds them.
+        webhook::hold(tx).await?;
+    }
     let now = tx.now().as_micros();
     let (state, next, finished) = match attempted.then {
         Then::Delivered => (DeliveryState::Delivered, now, Some(now)),

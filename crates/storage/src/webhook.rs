@@ -94,6 +94,11 @@ pub(crate) async fn steady(tx: &Tx) -> Result<Option<WebhookEndpoint>, Trouble> 
     tx.rows::<Entity>().hold(Hold::Steady).one().await?.map(read).transpose()
 }
 
+/// The realm's endpoint, held for change.
+pub(crate) async fn hold(tx: &Tx) -> Result<Option<WebhookEndpoint>, Trouble> {
+    tx.rows::<Entity>().hold(Hold::Change).one().await?.map(read).transpose()
+}
+
 /// Notes that the receiver at this address said that it is gone for good, and gives up what is still to be delivered there.
 /// An endpoint that has been set to another address since stays as it is.
 pub(crate) async fn gone(tx: &Tx, url: &WebhookUrl, why: &str) -> Result<(), Trouble> {
@@ -106,7 +111,7 @@ pub(crate) async fn gone(tx: &Tx, url: &WebhookUrl, why: &str) -> Result<(), Tro
 
 impl SqlWork {
     async fn held_endpoint(&self) -> Result<Option<WebhookEndpoint>, Trouble> {
-        self.tx()?.rows::<Entity>().hold(Hold::Change).one().await?.map(read).transpose()
+        hold(self.tx()?).await
     }
 
     async fn set_endpoint(&self, endpoint: &WebhookEndpoint) -> Result<(), Trouble> {
