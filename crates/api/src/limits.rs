@@ -34,6 +34,8 @@ pub(crate) const INIT_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How often the key of an open stream is looked up again: how long a revoked one may go on.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Bytes on their way over one WebSocket before its client must have read them: so a slow one costs little memory here.
+pub(crate) const FLIGHT_MAX: usize = 256 * 1024;
 /// How long a client may take nothing before its connection is let go.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(10);
 

@@ -195,7 +195,7 @@ pub async fn adjust(
     match answer {
         AdjustAnswer::Adjusted(statement) => {
             tracing::info!(%realm, allocation = %id, ?adjustment, "allocation adjusted");
-            Ok(statement)
+            Ok(*statement)
         }
         AdjustAnswer::Unknown => Err(AdjustError::NotFound),
         AdjustAnswer::Ended(state) => Err(AdjustError::Ended(state)),

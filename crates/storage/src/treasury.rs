@@ -161,5 +161,5 @@ async fn adjust(tx: &Tx, request: &AdjustRequest) -> Result<Outcome<AdjustAnswer
     };
     let total: Units = request.lines.iter().map(|(_, amount)| *amount).sum();
     audit::sign(tx, &request.by, action, id, customer, format!("{} smallest units", total.get())).await?;
-    Ok(Outcome::Keep(AdjustAnswer::Adjusted(statement::must(tx, id).await?)))
+    Ok(Outcome::Keep(AdjustAnswer::Adjusted(Box::new(statement::must(tx, id).await?))))
 }

@@ -47,12 +47,17 @@ fn summed(query: &UsageQuery, picked: &str) -> String {
         Measure::Units => "units",
         Measure::Calls => "calls",
     };
+    let sums = format!(
+        "SELECT {names}, start, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(denied) AS BIGINT) AS denied, \
+         CAST(sum(units) AS BIGINT) AS units FROM ({picked}) AS picked GROUP BY {names}, start"
+    );
+    if query.bucket().is_none() {
+        return format!("SELECT * FROM ({sums}) AS summed ORDER BY {measure} DESC, {names} LIMIT {top}");
+    }
     format!(
         "SELECT * FROM (SELECT ranked.*, dense_rank() OVER (ORDER BY total DESC, {names}) AS place FROM \
-         (SELECT summed.*, sum({measure}) OVER (PARTITION BY {names}) AS total FROM \
-         (SELECT {names}, start, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(denied) AS BIGINT) AS denied, \
-         CAST(sum(units) AS BIGINT) AS units FROM ({picked}) AS picked GROUP BY {names}, start) \
-         AS summed) AS ranked) AS placed WHERE place <= {top} ORDER BY start, place"
+         (SELECT summed.*, sum({measure}) OVER (PARTITION BY {names}) AS total FROM ({sums}) AS summed) AS ranked) \
+         AS placed WHERE place <= {top} ORDER BY start, place"
     )
 }
 

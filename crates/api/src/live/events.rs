@@ -20,8 +20,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, timeout};
 
-/// Events on their way to the connection: enough that one write carries several.
-const QUEUE_MAX: usize = 16;
+/// Events on their way to the connection. Few, for each may be large, and whoever is slow is to be noticed.
+const QUEUE_MAX: usize = 2;
 /// A comment, which says that the connection lives.
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 const COMPLETE: Bytes = Bytes::from_static(b"event: complete\ndata:\n\n");

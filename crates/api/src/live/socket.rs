@@ -7,7 +7,7 @@ use super::seats::Seat;
 use crate::asker::Asker;
 use crate::credential::{self, Denied};
 use crate::door::{Door, origin, problem};
-use crate::limits::{INIT_WAIT, KEEPALIVE, LOOK_AGAIN, MESSAGE_MAX, QUEUE_MAX, WRITE_WAIT};
+use crate::limits::{FLIGHT_MAX, INIT_WAIT, KEEPALIVE, LOOK_AGAIN, MESSAGE_MAX, QUEUE_MAX, WRITE_WAIT};
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
@@ -59,7 +59,7 @@ pub(crate) async fn socket(request: HttpRequest, door: web::Data<Door>, body: we
     });
     let (inbox, receiver) = mpsc::channel(QUEUE_MAX);
     let responses = responses(Conduct::new(door.schema.clone()), receiver, admission.clone());
-    let connection = Connection { session, inbox, admission, heard: Instant::now() };
+    let connection = Connection { session, inbox, admission, heard: Instant::now(), in_flight: 0, asked: None };
     actix_web::rt::spawn(connection.run(messages, responses));
     response
 }
@@ -80,19 +80,22 @@ fn offers(request: &HttpRequest, protocol: &str) -> bool {
     offered.flat_map(|value| value.split(',')).any(|own| own.trim() == protocol)
 }
 
+/// The code and the reason that a connection is closed with.
+type Closing = (u16, &'static str);
+
 /// Who is at the other end, once they have said so.
 struct Admission {
     live: Arc<Live>,
     header: Option<KeyHash>,
     origin: Origin,
     seat: Mutex<Seat>,
-    /// The key and who it stands for; or the code and the reason to close with.
-    outcome: OnceLock<Result<(KeyHash, Who), (u16, &'static str)>>,
+    /// The key and who it stands for.
+    outcome: OnceLock<Result<(KeyHash, Who), Closing>>,
 }
 
 impl Admission {
     /// By the key in the payload of `connection_init`, or else the one in the header.
-    async fn admit(&self, payload: &serde_json::Value) -> Result<Caller, (u16, &'static str)> {
+    async fn admit(&self, payload: &serde_json::Value) -> Result<Caller, Closing> {
         let named =
             payload.as_object().into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let said = named.and_then(|(_, value)| value.as_str()).and_then(credential::bearer);
@@ -106,7 +109,7 @@ impl Admission {
     }
 
     /// Why the one who was admitted is to go; none while all is as it was.
-    async fn look_again(&self) -> Option<(u16, &'static str)> {
+    async fn look_again(&self) -> Option<Closing> {
         let Some(Ok((key, was))) = self.outcome.get() else { return None };
         match credential::who(*key, &self.live.desk).await {
             Ok(is) if is == *was => None,
@@ -158,7 +161,14 @@ struct Connection {
     admission: Arc<Admission>,
     /// When the other end was last heard.
     heard: Instant,
+    /// Bytes sent since the other end last said that it has read all.
+    in_flight: usize,
+    /// Since when it is waited for that word.
+    asked: Option<Instant>,
 }
+
+/// The ping whose pong says that all before it was read: the other end reads in order.
+const READ_ALL: &[u8] = b"read";
 
 /// How a connection ends: with a code and a reason, or without a word.
 type End = Option<(u16, String)>;
@@ -171,8 +181,14 @@ impl Connection {
         let end = loop {
             let step = tokio::select! {
                 // Not more than the protocol has taken: the rest waits in the socket.
-                message = messages.recv(), if self.inbox.capacity() > 0 => self.hear(message).await,
-                response = responses.next() => self.say(response).await,
+                message = messages.recv(), if self.inbox.capacity() > 0 || self.asked.is_some() => {
+                    self.hear(message).await
+                }
+                // Not more than fits between here and there. Meanwhile updates are coalesced, or the subscriber is dropped.
+                response = responses.next(), if self.asked.is_none() => self.say(response).await,
+                () = tokio::time::sleep_until(self.asked.unwrap_or(begun) + WRITE_WAIT), if self.asked.is_some() => {
+                    Err(None)
+                }
                 () = tokio::time::sleep_until(begun + INIT_WAIT), if self.admission.is_open() => {
                     Err(said(INIT_TIMEOUT, "Say connection_init first."))
                 }
@@ -199,11 +215,17 @@ impl Connection {
         self.heard = Instant::now();
         match message {
             Some(Ok(AggregatedMessage::Text(text))) => {
-                // There is room: it was looked for.
-                self.inbox.try_send(text.to_string()).map_err(|_| None)
+                // There is room, unless it goes on and on and reads nothing.
+                let taken = self.inbox.try_send(text.to_string());
+                taken.map_err(|_| said(TOO_MANY, "Read what you are told before you ask for more."))
             }
             Some(Ok(AggregatedMessage::Ping(bytes))) => sent(timeout(WRITE_WAIT, self.session.pong(&bytes)).await),
-            Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
+            Some(Ok(AggregatedMessage::Pong(of))) => {
+                if &of[..] == READ_ALL {
+                    (self.in_flight, self.asked) = (0, None);
+                }
+                Ok(())
+            }
             Some(Ok(AggregatedMessage::Binary(_))) => Err(said(BAD_REQUEST, "Messages are texts.")),
             Some(Ok(AggregatedMessage::Close(_))) => Err(said(1000, "")),
             Some(Err(error)) => Err(said(TOO_LARGE, &error.to_string())),
@@ -214,7 +236,15 @@ impl Connection {
     async fn say(&mut self, response: Option<WsMessage>) -> Result<(), End> {
         match response {
             // Whoever takes nothing for so long is let go; the others have their own connections.
-            Some(WsMessage::Text(text)) => sent(timeout(WRITE_WAIT, self.session.text(text)).await),
+            Some(WsMessage::Text(text)) => {
+                self.in_flight += text.len();
+                sent(timeout(WRITE_WAIT, self.session.text(text)).await)?;
+                if self.in_flight < FLIGHT_MAX {
+                    return Ok(());
+                }
+                self.asked = Some(Instant::now());
+                sent(timeout(WRITE_WAIT, self.session.ping(READ_ALL)).await)
+            }
             Some(WsMessage::Close(code, reason)) => match (self.admission.outcome.get(), code) {
                 (Some(Err((code, reason))), _) => Err(said(*code, reason)),
                 // What the library calls a protocol error is a bad request in the words of the protocol.

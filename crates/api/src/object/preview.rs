@@ -52,7 +52,8 @@ impl PreviewLineObject {
     }
 
     /// The allocation it would come from; none where it comes from a quota.
-    async fn from_allocation(&self) -> Option<ID> {
+    #[graphql(name = "fromAllocation")]
+    async fn giving_allocation(&self) -> Option<ID> {
         match self.0.from.owner {
             AccountOwner::Allocation(id) => Some(super::wire_id(id)),
             AccountOwner::Entitlement(_) => None,
@@ -60,7 +61,8 @@ impl PreviewLineObject {
     }
 
     /// The user whose own share it would come from; none where it comes from the customer's quota.
-    async fn from_user(&self, context: &Context<'_>) -> Result<Option<UserNode>> {
+    #[graphql(name = "fromUser")]
+    async fn giving_user(&self, context: &Context<'_>) -> Result<Option<UserNode>> {
         let Some(user) = self.0.from.principals.user else { return Ok(None) };
         Ok(asker(context)?.loader.load_one(user).await?.map(UserNode))
     }

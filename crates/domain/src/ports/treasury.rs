@@ -79,7 +79,7 @@ pub struct AdjustRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdjustAnswer {
     /// Adjusted, all lines of it.
-    Adjusted(AllocationStatement),
+    Adjusted(Box<AllocationStatement>),
     /// No such allocation in the realm.
     Unknown,
     /// It has ended.

@@ -18,7 +18,7 @@ async fn adjust(w: &World, id: AllocationId, adjustment: Adjustment, lines: &[(F
 
 fn adjusted(answer: AdjustAnswer) -> AllocationStatement {
     match answer {
-        AdjustAnswer::Adjusted(statement) => statement,
+        AdjustAnswer::Adjusted(statement) => *statement,
         refused => panic!("{refused:?}"),
     }
 }

@@ -89,7 +89,7 @@ impl Core {
             Err(AdjustRefusal::NoLine(feature)) => return Ok(AdjustAnswer::NoLine(feature)),
             Err(AdjustRefusal::Terms(refusal)) => return Ok(AdjustAnswer::Refused(refusal)),
         }
-        Ok(self.statement(realm, id).map_or(AdjustAnswer::Unknown, AdjustAnswer::Adjusted))
+        Ok(self.statement(realm, id).map_or(AdjustAnswer::Unknown, |there| AdjustAnswer::Adjusted(Box::new(there))))
     }
 
     /// What carving would take: carved in a copy that is thrown away.
