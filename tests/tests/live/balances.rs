@@ -74,6 +74,7 @@ pub(crate) async fn a_balance_is_seen_as_it_changes_under_load(database: Databas
     scene.server.end().await;
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are for whoever reads the run")]
 fn report(answered: &[(Duration, i64)], seen: &[(Duration, i64)], database: Database) {
     let mut waits: Vec<Duration> = answered
         .iter()
