@@ -8,21 +8,26 @@ use sea_orm_migration::prelude::*;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// What rows of all three tables have. An id that is not there is the nil one, for a key has no gaps. No foreign keys, as
-/// decisions have none.
-fn sums(table: RealmTable, span: &'static str) -> RealmTable {
+/// What rows of all tables have. No foreign keys, as decisions have none.
+fn counts(table: RealmTable, span: &'static str) -> RealmTable {
     table
         .col(column::id("feature_id"))
         .col(column::whole(span))
         .col(column::id("customer_id"))
+        .col(column::whole("calls"))
+        .col(column::whole("denied"))
+        .col(column::whole("units"))
+        .in_key_order()
+}
+
+/// What rows have that tell of whom and of what. An id that is not there is the nil one, for a key has no gaps.
+fn sums(table: RealmTable, span: &'static str) -> RealmTable {
+    counts(table, span)
         .col(column::id("user_id"))
         .col(column::id("agent_id"))
         // What callers said is long: the key has its hash.
         .col(column::id("set_id"))
         .col(column::text("dimensions"))
-        .col(column::whole("calls"))
-        .col(column::whole("denied"))
-        .col(column::whole("units"))
 }
 
 #[async_trait::async_trait]
@@ -31,6 +36,10 @@ impl MigrationTrait for Migration {
         for (table, span) in [("usage_hours", "hour"), ("usage_days", "day")] {
             let key = ["feature_id", span, "customer_id", "user_id", "agent_id", "set_id"];
             sums(realm::table(table, &key), span).create(manager).await?;
+        }
+        for (table, span) in [("usage_hour_totals", "hour"), ("usage_day_totals", "day")] {
+            let key = ["feature_id", span, "customer_id"];
+            counts(realm::table(table, &key), span).create(manager).await?;
         }
         let key = ["feature_id", "hour", "customer_id", "user_id", "agent_id", "session_id", "allocation_id", "set_id"];
         sums(realm::table("usage_sessions", &key), "hour")
@@ -71,6 +80,8 @@ impl MigrationTrait for Migration {
         ] {
             manager.drop_index(Index::drop().name(name).table(table).to_owned()).await?;
         }
+        let totals = ["usage_hour_totals", "usage_day_totals"];
+        realm::drop(manager, &totals).await?;
         realm::drop(manager, &["usage_sets", "usage_sessions", "usage_days", "usage_hours"]).await
     }
 }

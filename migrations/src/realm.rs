@@ -26,6 +26,7 @@ pub(crate) struct RealmTable {
     name: &'static str,
     statement: TableCreateStatement,
     rows: Rows,
+    in_key_order: bool,
 }
 
 /// Begins a table whose rows are told apart within a realm by `key`.
@@ -42,7 +43,7 @@ pub(crate) fn table(name: &'static str, key: &[&'static str]) -> RealmTable {
         .col(column::text("environment"))
         .primary_key(&mut primary)
         .check(Expr::cust("environment IN ('live', 'test')"));
-    RealmTable { name, statement, rows: Rows::Free }
+    RealmTable { name, statement, rows: Rows::Free, in_key_order: false }
 }
 
 impl RealmTable {
@@ -90,6 +91,12 @@ impl RealmTable {
         self
     }
 
+    /// Rows lie in the order of their key, and are read so. PostgreSQL has no such tables.
+    pub(crate) fn in_key_order(mut self) -> Self {
+        self.in_key_order = true;
+        self
+    }
+
     /// Rows are never changed or deleted once written.
     pub(crate) fn append_only(mut self) -> Self {
         self.rows = Rows::AppendOnly;
@@ -97,8 +104,11 @@ impl RealmTable {
     }
 
     /// Makes the table and its fence.
-    pub(crate) async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    pub(crate) async fn create(mut self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let (name, rows) = (self.name, self.rows);
+        if self.in_key_order && manager.get_database_backend() == DbBackend::Sqlite {
+            self.statement.extra("WITHOUT ROWID");
+        }
         manager.create_table(self.statement).await?;
         match manager.get_database_backend() {
             DbBackend::Postgres => {

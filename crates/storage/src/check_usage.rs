@@ -1,4 +1,4 @@
-//! Is usage what decisions spent? Three tables against the decisions and each other, each measure by itself.
+//! Is usage what decisions spent? Its tables against the decisions and each other, each measure by itself.
 
 use crate::check::SPENDING;
 use crate::key::realm_of;
@@ -29,7 +29,7 @@ struct Rule {
     by: &'static str,
 }
 
-const RULES: [Rule; 3] = [
+const RULES: [Rule; 5] = [
     Rule {
         says: "usage by sessions = what decisions spent",
         left: "SELECT {common}, {feature} AS feature, hour AS span, session_id, allocation_id, {measure} AS amount FROM usage_sessions",
@@ -47,6 +47,18 @@ const RULES: [Rule; 3] = [
         left: "SELECT {common}, {feature} AS feature, day AS span, set_id, {measure} AS amount FROM usage_days",
         right: "SELECT {common}, {feature} AS feature, hour - hour % 86400000000 AS span, set_id, {measure} AS amount FROM usage_hours",
         by: "feature, span, user_id, agent_id, set_id",
+    },
+    Rule {
+        says: "totals by hours = usage by hours",
+        left: "SELECT {whose}, hour AS span, {measure} AS amount FROM usage_hour_totals",
+        right: "SELECT {whose}, hour AS span, {measure} AS amount FROM usage_hours",
+        by: "feature, span",
+    },
+    Rule {
+        says: "totals by days = usage by days",
+        left: "SELECT {whose}, day AS span, {measure} AS amount FROM usage_day_totals",
+        right: "SELECT {whose}, day AS span, {measure} AS amount FROM usage_days",
+        by: "feature, span",
     },
 ];
 
@@ -79,6 +91,7 @@ fn spelled(rule: &Rule, measure: &str, adds: &str, backend: DbBackend) -> String
         .replace("{spending}", SPENDING)
         .replace("{denying}", DENYING)
         .replace("{granted}", spoken.granted)
+        .replace("{whose}", "tenant, environment, customer_id, {feature} AS feature")
         .replace("{common}", "tenant, environment, customer_id, user_id, agent_id")
         .replace("{feature}", spoken.feature)
         .replace("{measure}", measure)

@@ -65,6 +65,8 @@ mod entitled;
 mod usage;
 mod usage_hour;
 mod usage_day;
+mod usage_hour_total;
+mod usage_day_total;
 mod usage_session;
 mod usage_set;
 mod rollup;

@@ -1,6 +1,6 @@
 //! Roll-ups: what decisions spent, summed up in the transaction that keeps them, so that they are equal in each committed state.
 //!
-//! Summed in memory first: a flush of thousands of decisions writes a row for each session and hour that it tells of, and one
+//! Summed in memory first: a flush of thousands of decisions writes a row for each session and hour that it tells of, and few
 //! for each hour and day. A job over stored decisions would touch each of them once more, lag, and have to know in which order
 //! they came.
 
@@ -9,7 +9,7 @@ use crate::table::{NO_ENVIRONMENT, NO_TENANT};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::usage_set::{self, Place, Set};
-use crate::{usage_day, usage_hour, usage_session};
+use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session};
 use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
 use almoner_domain::id::Id;
 use almoner_domain::usage::{DAY, HOUR};
@@ -36,6 +36,10 @@ impl Key {
 
     fn without_session(self) -> Self {
         Self { session: Uuid::nil(), allocation: Uuid::nil(), ..self }
+    }
+
+    fn of_customer(self) -> Self {
+        Self { user: Uuid::nil(), agent: Uuid::nil(), set: Uuid::nil(), ..self.without_session() }
     }
 }
 
@@ -124,43 +128,56 @@ async fn write(
     told: impl Iterator<Item = (Key, Sums)>,
     texts: &BTreeMap<Uuid, String>,
 ) -> Result<(), Trouble> {
-    let (mut sessions, mut hours, mut days) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let [mut sessions, mut hours, mut days, mut hour_totals, mut day_totals] = [(); 5].map(|()| BTreeMap::new());
     for (key, sums) in told {
-        let hour = key.without_session();
-        let day = Key { span: key.span.div_euclid(DAY) * DAY, ..hour };
-        for (map, key) in [(&mut sessions, key), (&mut hours, hour), (&mut days, day)] {
+        let (hour, of_day) = (key.without_session(), key.span.div_euclid(DAY) * DAY);
+        let day = Key { span: of_day, ..hour };
+        for (map, key) in [
+            (&mut sessions, key),
+            (&mut hours, hour),
+            (&mut days, day),
+            (&mut hour_totals, hour.of_customer()),
+            (&mut day_totals, day.of_customer()),
+        ] {
             map.entry(key).or_insert_with(Sums::default).add(sums);
         }
     }
     let text = |key: &Key| texts.get(&key.set).cloned().unwrap_or_default();
     macro_rules! add {
-        ($table:ident, $sums:ident { $span:ident $(, $column:ident: $of:ident)* }) => {
-            let row = |(key, sums): (&Key, &Sums)| $table::Model {
+        ($table:ident, $sums:ident { $($column:ident: $of:expr),* $(,)? }) => {{
+            use $table::{Column, Entity, Model};
+            let row = |(key, sums): (&Key, &Sums)| Model {
                 tenant: NO_TENANT,
                 environment: NO_ENVIRONMENT,
                 feature_id: key.feature,
-                $span: key.span,
                 customer_id: key.customer,
-                user_id: key.user,
-                agent_id: key.agent,
-                $($column: key.$of,)*
-                set_id: key.set,
-                dimensions: text(key),
                 calls: sums.calls,
                 denied: sums.denied,
                 units: sums.units,
+                $($column: $of(key),)*
             };
-            let rows: Vec<$table::Model> = $sums.iter().map(row).collect();
-            use $table::Column;
-            tx.insert::<$table::Entity>(&rows, Clash::Add(&[Column::Calls, Column::Denied, Column::Units])).await?;
-        };
+            let rows: Vec<Model> = $sums.iter().map(row).collect();
+            tx.insert::<Entity>(&rows, Clash::Add(&[Column::Calls, Column::Denied, Column::Units])).await?;
+        }};
     }
-    {
-        add!(usage_session, sessions { hour, session_id: session, allocation_id: allocation });
-    }
-    {
-        add!(usage_hour, hours { hour });
-    }
-    add!(usage_day, days { day });
+    let (span, user, agent, set) =
+        (|key: &Key| key.span, |key: &Key| key.user, |key: &Key| key.agent, |key: &Key| key.set);
+    let (session, allocation) = (|key: &Key| key.session, |key: &Key| key.allocation);
+    add!(
+        usage_session,
+        sessions {
+            hour: span,
+            user_id: user,
+            agent_id: agent,
+            session_id: session,
+            allocation_id: allocation,
+            set_id: set,
+            dimensions: text,
+        }
+    );
+    add!(usage_hour, hours { hour: span, user_id: user, agent_id: agent, set_id: set, dimensions: text });
+    add!(usage_day, days { day: span, user_id: user, agent_id: agent, set_id: set, dimensions: text });
+    add!(usage_hour_total, hour_totals { hour: span });
+    add!(usage_day_total, day_totals { day: span });
     Ok(())
 }

@@ -198,6 +198,16 @@ pub(crate) struct Picked<'t> {
 }
 
 impl Picked<'_> {
+    /// Summed up by some of the columns. By none of them they are one sum, and none where there is nothing to sum up.
+    pub(crate) fn by(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        let names: Vec<Expr> = names.into_iter().map(Expr::cust).collect();
+        if names.is_empty() {
+            self.select.and_having(Expr::cust("count(*) > 0"));
+        }
+        self.select.add_group_by(names);
+        self
+    }
+
     /// And those of another table, with the same columns.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.select.union(UnionType::All, other.select);

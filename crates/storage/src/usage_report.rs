@@ -6,7 +6,7 @@ use crate::stored::units;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::usage_set::OTHER;
-use crate::{usage_day, usage_hour, usage_session};
+use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::Id;
 use almoner_domain::ports::Usage;
@@ -33,24 +33,40 @@ impl Usage for SqlStore {
 }
 
 async fn report(tx: &Tx, query: UsageQuery) -> Result<Vec<UsageRow>, Trouble> {
-    let Some(picked) = pick(tx, &query) else { return Ok(Vec::new()) };
-    let rows = picked.around(|picked| summed(&query, picked)).await?;
+    let parts = parts(tx, &query);
+    let sums = if parts.len() == 1 { Sums::Whole } else { Sums::InParts };
+    let Some(picked) = parts.into_iter().reduce(Picked::and) else { return Ok(Vec::new()) };
+    let rows = picked.around(|picked| largest(&query, picked, sums)).await?;
     rows.iter().map(|row| read(&query, row)).collect()
 }
 
-/// Sums by group and stretch of time, of the groups that come to most in all. All names in here are our own; what the caller
-/// named is bound in `picked`.
-fn summed(query: &UsageQuery, picked: &str) -> String {
-    let names: Vec<&str> = std::iter::once("whole").chain(key_columns(query)).collect();
-    let (names, top) = (names.join(", "), query.top());
+/// What the database has summed up before groups are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    /// All of each group.
+    Whole,
+    /// What each of several tables has of a group.
+    InParts,
+}
+
+/// Sums of the groups that come to most in all. All names in here are our own, and the only number is of a narrow type; what the
+/// caller named is bound in `picked`.
+fn largest(query: &UsageQuery, picked: &str, sums: Sums) -> String {
+    let names: Vec<&str> = key_columns(query).collect();
+    // Something to order and to part by, where it is grouped by nothing.
+    let names = if names.is_empty() { "whole".to_owned() } else { names.join(", ") };
     let measure = match query.measure() {
         Measure::Units => "units",
         Measure::Calls => "calls",
     };
-    let sums = format!(
-        "SELECT {names}, start, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(denied) AS BIGINT) AS denied, \
-         CAST(sum(units) AS BIGINT) AS units FROM ({picked}) AS picked GROUP BY {names}, start"
-    );
+    let top = query.top();
+    let sums = match sums {
+        Sums::Whole => picked.to_owned(),
+        Sums::InParts => format!(
+            "SELECT {names}, start, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(denied) AS BIGINT) AS denied, \
+             CAST(sum(units) AS BIGINT) AS units FROM ({picked}) AS picked GROUP BY {names}, start"
+        ),
+    };
     if query.bucket().is_none() {
         return format!("SELECT * FROM ({sums}) AS summed ORDER BY {measure} DESC, {names} LIMIT {top}");
     }
@@ -69,25 +85,32 @@ fn key_columns(query: &UsageQuery) -> impl Iterator<Item = &'static str> {
     query.keys().iter().enumerate().flat_map(columns).collect::<Vec<_>>().into_iter()
 }
 
-/// Rows of the coarsest tables that tile the span; none where nothing is left of it.
-fn pick<'t>(tx: &'t Tx, query: &UsageQuery) -> Option<Picked<'t>> {
+/// Sums over the coarsest tables that tile the span.
+fn parts<'t>(tx: &'t Tx, query: &UsageQuery) -> Vec<Picked<'t>> {
     let (since, until) = (query.span().since().as_micros(), query.span().until().as_micros());
     if of_sessions(query) {
         let rows = tx.rows::<usage_session::Entity>();
-        return Some(stretch(tx, query, rows, usage_session::Column::Hour, [since, until]));
+        return vec![stretch(tx, query, rows, usage_session::Column::Hour, [since, until])];
     }
-    let hours = |span| stretch(tx, query, tx.rows::<usage_hour::Entity>(), usage_hour::Column::Hour, span);
-    let days = |span| stretch(tx, query, tx.rows::<usage_day::Entity>(), usage_day::Column::Day, span);
+    let totals = of_customers(query);
+    let hours = |span| match totals {
+        true => stretch(tx, query, tx.rows::<usage_hour_total::Entity>(), usage_hour_total::Column::Hour, span),
+        false => stretch(tx, query, tx.rows::<usage_hour::Entity>(), usage_hour::Column::Hour, span),
+    };
+    let days = |span| match totals {
+        true => stretch(tx, query, tx.rows::<usage_day_total::Entity>(), usage_day_total::Column::Day, span),
+        false => stretch(tx, query, tx.rows::<usage_day::Entity>(), usage_day::Column::Day, span),
+    };
     let (first, last) = ((since + DAY - 1).div_euclid(DAY) * DAY, until.div_euclid(DAY) * DAY);
     if query.bucket() == Some(Bucket::Hour) || first >= last {
-        return Some(hours([since, until]));
+        return vec![hours([since, until])];
     }
     let parts = [
         (since < first).then(|| hours([since, first])),
         Some(days([first, last])),
         (last < until).then(|| hours([last, until])),
     ];
-    parts.into_iter().flatten().reduce(Picked::and)
+    parts.into_iter().flatten().collect()
 }
 
 fn of_sessions(query: &UsageQuery) -> bool {
@@ -96,7 +119,14 @@ fn of_sessions(query: &UsageQuery) -> bool {
     session.is_some() || allocation.is_some() || query.keys().iter().any(by)
 }
 
-/// Picks of one table what lies within a stretch. All tables name their columns alike.
+/// Is nobody below a customer asked about, nor what was said?
+fn of_customers(query: &UsageQuery) -> bool {
+    let UsageFilter { user, agent, dimensions, .. } = &query.filter;
+    let of = |key: &UsageKey| matches!(key, UsageKey::Customer | UsageKey::Feature);
+    user.is_none() && agent.is_none() && dimensions.is_empty() && query.keys().iter().all(of)
+}
+
+/// Sums of one table within a stretch. All tables name their columns alike.
 fn stretch<'t, E: Owned>(
     tx: &Tx,
     query: &UsageQuery,
@@ -138,16 +168,22 @@ fn stretch<'t, E: Owned>(
             columns.push((Expr::col("dimensions").eq(OTHER), OTHERS[at]));
         }
     }
-    columns.extend(["calls", "denied", "units"].map(|name| (Expr::col(name), name)));
-    rows.pick(columns)
+    columns.push((Expr::cust("CAST(sum(calls) AS BIGINT)"), "calls"));
+    columns.push((Expr::cust("CAST(sum(denied) AS BIGINT)"), "denied"));
+    columns.push((Expr::cust("CAST(sum(units) AS BIGINT)"), "units"));
+    rows.pick(columns).by(key_columns(query).chain(query.bucket().map(|_| "start")))
 }
 
 /// What was said under a name, whatever letters it has.
 fn said(backend: DbBackend, name: &DimensionName) -> Expr {
+    let name = name.as_str();
     match backend {
-        DbBackend::Postgres => Expr::cust_with_values("(dimensions::jsonb ->> $1)", [name.as_str()]),
-        // A path would have to be quoted, and a quote in a name cannot be.
-        _ => Expr::cust_with_values("(SELECT value FROM json_each(dimensions) WHERE key = ?)", [name.as_str()]),
+        DbBackend::Postgres => Expr::cust_with_values("(dimensions::jsonb ->> $1)", [name]),
+        // A path is quicker, and cannot hold a quote.
+        _ if name.contains(['"', '\\']) => {
+            Expr::cust_with_values("(SELECT value FROM json_each(dimensions) WHERE key = ?)", [name])
+        }
+        _ => Expr::cust_with_values("json_extract(dimensions, ?)", [format!("$.\"{name}\"")]),
     }
 }
 
@@ -157,6 +193,8 @@ fn start<C: ColumnTrait>(backend: DbBackend, bucket: Option<Bucket>, span: C) ->
     Expr::cust(match (bucket, backend) {
         (None, _) => "CAST(0 AS BIGINT)".to_owned(),
         (Some(Bucket::Hour), _) => name.to_owned(),
+        // As it is, so that rows come grouped where they are in the order of days.
+        (Some(Bucket::Day), _) if name == "day" => name.to_owned(),
         (Some(Bucket::Day), _) => format!("{name} - {name} % {DAY}"),
         (Some(Bucket::Month), DbBackend::Postgres) => format!(
             "CAST(extract(epoch FROM date_trunc('month', to_timestamp({name} / 1000000) AT TIME ZONE 'UTC')) AS BIGINT) * 1000000"

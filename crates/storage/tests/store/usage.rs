@@ -42,11 +42,18 @@ impl Shop {
     /// The check of the books sees each table that says something else than the decisions.
     async fn spoilt_usage_is_found(&self) {
         let spoiler = Database::connect(self.keep.url()).await.unwrap();
-        for (table, column) in [("usage_hours", "units"), ("usage_days", "calls"), ("usage_sessions", "denied")] {
+        for (table, column) in [
+            ("usage_hours", "units"),
+            ("usage_days", "calls"),
+            ("usage_sessions", "denied"),
+            ("usage_hour_totals", "calls"),
+            ("usage_day_totals", "units"),
+        ] {
             for step in ["+", "-"] {
                 spoiler.execute_unprepared(&format!("UPDATE {table} SET {column} = {column} {step} 1")).await.unwrap();
                 let broken = self.store.check_books().await.unwrap();
-                let found = broken.iter().any(|rule| rule.contains("usage by") && rule.contains(column));
+                let found =
+                    broken.iter().any(|rule| rule.contains("usage by") && rule.contains(&format!("{column} are")));
                 assert_eq!(found, step == "+", "{table}: {broken:?}");
             }
         }
