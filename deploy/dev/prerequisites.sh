@@ -59,7 +59,7 @@ need_clients() {
 need_receivers() {
   local folder pins
   folder=$(dirname "$0")/../../tests/receivers
-  if ! command -v npm >/dev/null; then install "Node.js 20 or later with npm" nodejs npm; fi
+  need_node
   if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then install "Python 3 with venv" python3 python3-venv; fi
   pins=$(cat "$folder/package-lock.json" "$folder/requirements.txt" | sha256sum)
   if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$pins" ]; then return; fi

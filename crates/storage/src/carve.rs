@@ -1,6 +1,6 @@
 //! Carving an allocation.
 
-use crate::store::{Outcome, SqlStore};
+use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
@@ -16,7 +16,7 @@ use almoner_domain::tenant::Realm;
 use std::sync::Arc;
 
 /// How often the windows may have to be opened before a carve finds them open: once, and once more where one ends just then.
-pub(crate) const OPENINGS_MAX: usize = 3;
+const OPENINGS_MAX: usize = 3;
 
 /// What an attempt at a customer's current windows comes to.
 pub(crate) enum Attempt<A> {
@@ -31,18 +31,31 @@ impl SqlStore {
     /// Carves all lines of a request, or none.
     pub(crate) async fn carve_allocation(&self, realm: Realm, request: &CarveRequest) -> Result<CarveAnswer, Fault> {
         let request = Arc::new(request.clone());
-        for _ in 0..OPENINGS_MAX {
+        let attempt = self.with_open_windows("carve", realm, move |tx| {
             let request = Arc::clone(&request);
-            let attempt = self.write("carve", realm, move |tx| {
-                let request = Arc::clone(&request);
-                Box::pin(async move { carve(tx, &request).await })
-            });
-            match attempt.await? {
+            Box::pin(async move { carve(tx, &request).await })
+        });
+        attempt.await
+    }
+
+    /// Tries what needs a customer's current windows, and opens them where they are not.
+    pub(crate) async fn with_open_windows<A, F>(
+        &self,
+        operation: &'static str,
+        realm: Realm,
+        attempt: F,
+    ) -> Result<A, Fault>
+    where
+        A: Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> Deed<'t, Outcome<Attempt<A>>> + Clone + Send + Sync + 'static,
+    {
+        for _ in 0..OPENINGS_MAX {
+            match self.write(operation, realm, attempt.clone()).await? {
                 Attempt::Done(answer) => return Ok(*answer),
                 Attempt::Open(customer) => self.open_windows(realm, customer).await?,
             }
         }
-        Err(Fault { operation: "carve", kind: FaultKind::Conflict, source: None })
+        Err(Fault { operation, kind: FaultKind::Conflict, source: None })
     }
 }
 

@@ -1,13 +1,13 @@
 //! The treasury port: grants issued and voided, allocations adjusted, and a carve that is tried and undone.
 
-use crate::carve::{self, Attempt, OPENINGS_MAX};
+use crate::carve::{self, Attempt};
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::{account, allocation, audit, books, customer, grant, statement, window};
 use almoner_domain::account::Account;
 use almoner_domain::audit::{Action, Author};
-use almoner_domain::fault::{Fault, FaultKind};
+use almoner_domain::fault::Fault;
 use almoner_domain::grant::Grant;
 use almoner_domain::id::{AccountId, CustomerId, GrantId};
 use almoner_domain::ledger::{self, AdjustRefusal, Adjustment};
@@ -24,18 +24,11 @@ use std::sync::Arc;
 impl Treasury for SqlStore {
     async fn issue(&self, realm: Realm, request: &GrantRequest) -> Result<GrantAnswer, Fault> {
         let request = Arc::new(request.clone());
-        for _ in 0..OPENINGS_MAX {
+        let attempt = self.with_open_windows("issue", realm, move |tx| {
             let request = Arc::clone(&request);
-            let attempt = self.write("issue", realm, move |tx| {
-                let request = Arc::clone(&request);
-                Box::pin(async move { issue(tx, &request).await })
-            });
-            match attempt.await? {
-                Attempt::Done(answer) => return Ok(*answer),
-                Attempt::Open(customer) => self.open_windows(realm, customer).await?,
-            }
-        }
-        Err(Fault { operation: "issue", kind: FaultKind::Conflict, source: None })
+            Box::pin(async move { issue(tx, &request).await })
+        });
+        attempt.await
     }
 
     async fn void(&self, realm: Realm, id: GrantId, by: &Author) -> Result<VoidAnswer, Fault> {
@@ -58,18 +51,11 @@ impl Treasury for SqlStore {
 
     async fn preview(&self, realm: Realm, request: &CarveRequest) -> Result<Result<CarvePreview, CarveAnswer>, Fault> {
         let request = Arc::new(request.clone());
-        for _ in 0..OPENINGS_MAX {
+        let attempt = self.with_open_windows("preview", realm, move |tx| {
             let request = Arc::clone(&request);
-            let attempt = self.write("preview", realm, move |tx| {
-                let request = Arc::clone(&request);
-                Box::pin(async move { Ok(Outcome::Undo(carve::preview(tx, &request).await?)) })
-            });
-            match attempt.await? {
-                Attempt::Done(answer) => return Ok(*answer),
-                Attempt::Open(customer) => self.open_windows(realm, customer).await?,
-            }
-        }
-        Err(Fault { operation: "preview", kind: FaultKind::Conflict, source: None })
+            Box::pin(async move { Ok(Outcome::Undo(carve::preview(tx, &request).await?)) })
+        });
+        attempt.await
     }
 }
 

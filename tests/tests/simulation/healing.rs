@@ -3,7 +3,7 @@
 use super::climate::Climate;
 use super::rules::Rules;
 use super::world::World;
-use almoner_domain::account::{Account, Pocket};
+use almoner_domain::account::{Account, AccountOwner, Pocket};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::units::Units;
 use almoner_testkit::check_books;
@@ -94,7 +94,12 @@ impl<R: Rules> World<R> {
             used += account.balance.get(Pocket::Used).get();
             let leases = core.leases().filter(|(_, l)| l.account == account.id && !l.state.is_final());
             let lost: Units = leases.map(|(_, lease)| lease.n.saturating_sub(lease.used)).sum();
-            settled(account, lost)?;
+            // The month that follows has begun, with what it grants and nothing out: the sweep opens it.
+            if account.window.contains(now) && matches!(account.owner, AccountOwner::Entitlement(_)) {
+                untouched(account)?;
+            } else {
+                settled(account, lost)?;
+            }
         }
         let truth = &self.truth;
         let most = truth.debited + truth.unattributed + truth.forfeited;
@@ -105,6 +110,16 @@ impl<R: Rules> World<R> {
             return Err(format!("{used} units are used in the end, and only {most} were ever debited: {truth:?}"));
         }
         Ok(())
+    }
+}
+
+/// A new month's units are free, or set aside for people.
+fn untouched(account: &Account) -> Result<(), String> {
+    let there = account.balance.get(Pocket::Free).saturating_add(account.balance.get(Pocket::Carved));
+    if there == account.balance.granted() {
+        Ok(())
+    } else {
+        Err(format!("in the end units of a month in which nobody called are not free: {account:?}"))
     }
 }
 

@@ -240,7 +240,7 @@ impl Story {
                         text(&row["units"]),
                         keys("agent"),
                         keys("user"),
-                        text(&row["denied"])
+                        row["denied"].as_u64().unwrap_or(0)
                     ),
                 );
             }
