@@ -21,7 +21,6 @@ use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{AllocationFilter, DecisionFilter};
 use almoner_domain::principal::Principals;
-use almoner_domain::subscription::Subscription;
 
 /// Use cases that every reach answers alike: what the tenant offers, and the agents that it knows.
 macro_rules! offered {
@@ -39,8 +38,6 @@ offered! {
     features(page: Page) -> Stretch<Feature>;
     /// Plans, oldest first.
     plans(page: Page) -> Stretch<Plan>;
-    /// Versions of a plan, newest first.
-    plan_versions(plan: PlanId, page: Page) -> Stretch<PlanVersion>;
     /// Agents, oldest first.
     agents(page: Page) -> Stretch<Agent>;
     /// Features by id, in any order; those that the realm does not have are left out.
@@ -59,40 +56,6 @@ pub async fn customers(caller: &Caller, desk: &Desk, page: Page) -> Result<Stret
     let Some(own) = reach.customer() else { return Ok(desk.directory.customers(realm, page).await?) };
     let entries = desk.directory.customers_among(realm, vec![own]).await?;
     Ok(Stretch::whole(entries))
-}
-
-/// Users of a customer, oldest first.
-pub async fn users(caller: &Caller, desk: &Desk, customer: CustomerId, page: Page) -> Result<Stretch<User>, FindError> {
-    let (realm, reach) = authority::looks(caller)?;
-    if !reach.has_customer(customer) {
-        return Ok(Stretch::whole(Vec::new()));
-    }
-    let Some(own) = reach.user() else { return Ok(desk.directory.users(realm, customer, page).await?) };
-    let entries = desk.directory.users_among(realm, vec![own]).await?;
-    Ok(Stretch::whole(entries))
-}
-
-/// Subscriptions of a customer, newest first.
-pub async fn subscriptions(
-    caller: &Caller,
-    desk: &Desk,
-    customer: CustomerId,
-    page: Page,
-) -> Result<Stretch<Subscription>, FindError> {
-    let (realm, reach) = authority::looks(caller)?;
-    if !reach.has_customer(customer) {
-        return Ok(Stretch::whole(Vec::new()));
-    }
-    Ok(desk.directory.subscriptions(realm, customer, page).await?)
-}
-
-/// Sessions of an agent, newest first. An agent serves several customers, so only the tenant's staff see them all; others see
-/// the sessions of their own allocations there.
-pub async fn sessions(caller: &Caller, desk: &Desk, agent: AgentId, page: Page) -> Result<Stretch<Session>, FindError> {
-    match authority::looks(caller)? {
-        (realm, Reach::Tenant) => Ok(desk.directory.sessions(realm, agent, page).await?),
-        (_, Reach::Customer(_) | Reach::User(..)) => Ok(Stretch::whole(Vec::new())),
-    }
 }
 
 /// Allocations, newest first.

@@ -5,8 +5,7 @@ use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::{
-    account, agent, allocation, audit, customer, decision, delivery, feature, grant, plan, plan_version, session,
-    subscription, user,
+    account, agent, allocation, audit, customer, decision, delivery, feature, grant, plan, plan_version, session, user,
 };
 use almoner_domain::account::Account;
 use almoner_domain::agent::{Agent, Session};
@@ -25,7 +24,6 @@ use almoner_domain::id::{
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
-use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
 use sea_orm::entity::prelude::Uuid;
@@ -129,18 +127,11 @@ pub(crate) async fn deliveries(
     all_read(rows.page(Column::Id, ListOrder::NewestFirst, page).await?, delivery::read)
 }
 
-async fn plan_versions(tx: &Tx, plan: PlanId, page: Page) -> Result<Stretch<PlanVersion>, Trouble> {
-    use plan_version::Column;
-    let rows = tx.rows::<plan_version::Entity>().filter(Column::PlanId.eq(plan.uuid()));
-    let Stretch { entries, before, after } = rows.page(Column::Id, ListOrder::NewestFirst, page).await?;
-    Ok(Stretch { entries: plan_version::with_lines(tx, entries).await?, before, after })
-}
-
 /// A page of a table whose rows are read one by one.
 macro_rules! page {
-    ($tx:ident, $noun:ident, $order:ident, $page:ident $(, $column:ident = $id:expr)?) => {
+    ($tx:ident, $noun:ident, $order:ident, $page:ident) => {
         Box::pin(async move {
-            let rows = $tx.rows::<$noun::Entity>()$(.filter($noun::Column::$column.eq($id.uuid())))?;
+            let rows = $tx.rows::<$noun::Entity>();
             all_read(rows.page($noun::Column::Id, ListOrder::$order, $page).await?, $noun::read)
         })
     };
@@ -166,35 +157,12 @@ impl Directory for SqlStore {
         self.read("plans", realm, move |tx| page!(tx, plan, OldestFirst, page)).await
     }
 
-    async fn plan_versions(&self, realm: Realm, plan: PlanId, page: Page) -> Result<Stretch<PlanVersion>, Fault> {
-        self.read("plan_versions", realm, move |tx| Box::pin(plan_versions(tx, plan, page))).await
-    }
-
     async fn customers(&self, realm: Realm, page: Page) -> Result<Stretch<Customer>, Fault> {
         self.read("customers", realm, move |tx| page!(tx, customer, OldestFirst, page)).await
     }
 
-    async fn users(&self, realm: Realm, customer: CustomerId, page: Page) -> Result<Stretch<User>, Fault> {
-        self.read("users", realm, move |tx| page!(tx, user, OldestFirst, page, CustomerId = customer)).await
-    }
-
-    async fn subscriptions(
-        &self,
-        realm: Realm,
-        customer: CustomerId,
-        page: Page,
-    ) -> Result<Stretch<Subscription>, Fault> {
-        let read = self
-            .read("subscriptions", realm, move |tx| page!(tx, subscription, NewestFirst, page, CustomerId = customer));
-        read.await
-    }
-
     async fn agents(&self, realm: Realm, page: Page) -> Result<Stretch<Agent>, Fault> {
         self.read("agents", realm, move |tx| page!(tx, agent, OldestFirst, page)).await
-    }
-
-    async fn sessions(&self, realm: Realm, agent: AgentId, page: Page) -> Result<Stretch<Session>, Fault> {
-        self.read("sessions", realm, move |tx| page!(tx, session, NewestFirst, page, AgentId = agent)).await
     }
 
     async fn allocations(

@@ -15,7 +15,6 @@ use crate::id::{
 };
 use crate::page::{Page, Stretch};
 use crate::plan::{Plan, PlanVersion};
-use crate::subscription::Subscription;
 use crate::tenant::Realm;
 use crate::time::Timestamp;
 use async_trait::async_trait;
@@ -79,23 +78,10 @@ pub trait Directory: Send + Sync {
     async fn features(&self, realm: Realm, page: Page) -> Result<Stretch<Feature>, Fault>;
     /// Plans.
     async fn plans(&self, realm: Realm, page: Page) -> Result<Stretch<Plan>, Fault>;
-    /// Versions of a plan.
-    async fn plan_versions(&self, realm: Realm, plan: PlanId, page: Page) -> Result<Stretch<PlanVersion>, Fault>;
     /// Customers.
     async fn customers(&self, realm: Realm, page: Page) -> Result<Stretch<Customer>, Fault>;
-    /// Users of a customer.
-    async fn users(&self, realm: Realm, customer: CustomerId, page: Page) -> Result<Stretch<User>, Fault>;
-    /// Subscriptions of a customer, running and ended.
-    async fn subscriptions(
-        &self,
-        realm: Realm,
-        customer: CustomerId,
-        page: Page,
-    ) -> Result<Stretch<Subscription>, Fault>;
     /// Agents.
     async fn agents(&self, realm: Realm, page: Page) -> Result<Stretch<Agent>, Fault>;
-    /// Sessions of an agent.
-    async fn sessions(&self, realm: Realm, agent: AgentId, page: Page) -> Result<Stretch<Session>, Fault>;
     /// Allocations.
     async fn allocations(
         &self,
