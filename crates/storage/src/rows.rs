@@ -208,6 +208,13 @@ impl Picked<'_> {
         self
     }
 
+    /// What `shape` makes of them.
+    pub(crate) fn over(self, shape: impl FnOnce(&mut SelectStatement)) -> Self {
+        let mut select = Query::select().from_subquery(self.select, "picked").to_owned();
+        shape(&mut select);
+        Self { select, ..self }
+    }
+
     /// And those of another table, with the same columns.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.select.union(UnionType::All, other.select);

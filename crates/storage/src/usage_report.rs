@@ -16,7 +16,7 @@ use almoner_domain::time::Timestamp;
 use almoner_domain::usage::{Bucket, DAY, Measure, UsageDimension, UsageFilter, UsageKey, UsageQuery, UsageRow};
 use async_trait::async_trait;
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{ColumnTrait, DbBackend, QueryResult};
 
 const NOUN: &str = "usage";
@@ -34,7 +34,7 @@ impl Usage for SqlStore {
 
 async fn report(tx: &Tx, query: UsageQuery) -> Result<Vec<UsageRow>, Trouble> {
     let parts = parts(tx, &query);
-    let sums = if parts.len() == 1 { Sums::Whole } else { Sums::InParts };
+    let sums = if parts.len() == 1 && !says(&query) { Sums::Whole } else { Sums::InParts };
     let Some(picked) = parts.into_iter().reduce(Picked::and) else { return Ok(Vec::new()) };
     let rows = picked.around(|picked| largest(&query, picked, sums)).await?;
     rows.iter().map(|row| read(&query, row)).collect()
@@ -45,7 +45,7 @@ async fn report(tx: &Tx, query: UsageQuery) -> Result<Vec<UsageRow>, Trouble> {
 enum Sums {
     /// All of each group.
     Whole,
-    /// What each of several tables has of a group.
+    /// What each of several tables, or sets of dimensions, has of a group.
     InParts,
 }
 
@@ -149,29 +149,52 @@ fn stretch<'t, E: Owned>(
             rows = rows.filter(Expr::col(column).eq(id));
         }
     }
-    for (name, value) in &filter.dimensions {
-        rows = rows.filter(said(tx.backend(), name).eq(value.as_str()));
-    }
+    let says = says(query);
     let mut columns = vec![(Expr::cust("0"), "whole"), (start(tx.backend(), query.bucket(), span), "start")];
     for (at, key) in query.keys().iter().enumerate() {
         let column = match key {
-            UsageKey::Customer => Expr::col("customer_id"),
-            UsageKey::User => Expr::col("user_id"),
-            UsageKey::Agent => Expr::col("agent_id"),
-            UsageKey::Session => Expr::col("session_id"),
-            UsageKey::Allocation => Expr::col("allocation_id"),
-            UsageKey::Feature => Expr::col("feature_id"),
-            UsageKey::Dimension(name) => said(tx.backend(), name),
+            UsageKey::Customer => "customer_id",
+            UsageKey::User => "user_id",
+            UsageKey::Agent => "agent_id",
+            UsageKey::Session => "session_id",
+            UsageKey::Allocation => "allocation_id",
+            UsageKey::Feature => "feature_id",
+            UsageKey::Dimension(_) => continue,
         };
-        columns.push((column, KEYS[at]));
-        if matches!(key, UsageKey::Dimension(_)) {
-            columns.push((Expr::col("dimensions").eq(OTHER), OTHERS[at]));
-        }
+        columns.push((Expr::col(column), KEYS[at]));
     }
     columns.push((Expr::cust("CAST(sum(calls) AS BIGINT)"), "calls"));
     columns.push((Expr::cust("CAST(sum(denied) AS BIGINT)"), "denied"));
     columns.push((Expr::cust("CAST(sum(units) AS BIGINT)"), "units"));
-    rows.pick(columns).by(key_columns(query).chain(query.bucket().map(|_| "start")))
+    columns.extend(says.then(|| (Expr::col("dimensions"), "dimensions")));
+    let ids = query.keys().iter().zip(KEYS).filter(|(key, _)| !matches!(key, UsageKey::Dimension(_)));
+    let by = ids.map(|(_, name)| name).chain(query.bucket().map(|_| "start")).chain(says.then_some("dimensions"));
+    let sums = rows.pick(columns).by(by);
+    if says { sums.over(|sums| told_apart(tx.backend(), query, sums)) } else { sums }
+}
+
+/// Does it matter what was said?
+fn says(query: &UsageQuery) -> bool {
+    !query.filter.dimensions.is_empty() || query.keys().iter().any(|key| matches!(key, UsageKey::Dimension(_)))
+}
+
+/// Sums by set of dimensions, each taken apart: there are far fewer sets than rows.
+fn told_apart(backend: DbBackend, query: &UsageQuery, sums: &mut SelectStatement) {
+    sums.columns(["whole", "start", "calls", "denied", "units"]);
+    for (at, key) in query.keys().iter().enumerate() {
+        match key {
+            UsageKey::Dimension(name) => {
+                sums.expr_as(said(backend, name), KEYS[at]);
+                sums.expr_as(Expr::col("dimensions").eq(OTHER), OTHERS[at]);
+            }
+            _ => {
+                sums.column(KEYS[at]);
+            }
+        }
+    }
+    for (name, value) in &query.filter.dimensions {
+        sums.and_where(said(backend, name).eq(value.as_str()));
+    }
 }
 
 /// What was said under a name, whatever letters it has.
