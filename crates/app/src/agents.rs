@@ -9,6 +9,7 @@ use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::AgentId;
+use almoner_domain::ports::Agents;
 use almoner_domain::text::{ExternalId, Name, Named};
 use thiserror::Error;
 
@@ -56,11 +57,7 @@ pub async fn register(caller: &Caller, app: &App, new: NewAgent) -> Result<Agent
 pub async fn remove(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result<(), RemoveError> {
     let realm = authority::operator(caller)?;
     let mut work = app.store.begin(realm).await?;
-    let found = match name {
-        Named::Id(id) => work.agents().by_id(*id).await?,
-        Named::External(id) => work.agents().by_external_id(id).await?,
-    };
-    let agent = found.ok_or(RemoveError::NotFound)?;
+    let agent = named(work.agents(), name).await?.ok_or(RemoveError::NotFound)?;
     gone(work.agents().remove(agent.id).await)?;
     let deed =
         Deed { action: Action::RemoveAgent, subject: &agent.id, customer: None, note: agent.external_id.to_string() };
@@ -73,10 +70,12 @@ pub async fn remove(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result
 /// An agent by our id or the provider's.
 pub async fn find(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result<Option<Agent>, FindError> {
     let (realm, _) = authority::looks(caller)?;
-    let mut work = app.store.begin(realm).await?;
-    let agents = work.agents();
-    Ok(match name {
-        Named::Id(id) => agents.by_id(*id).await?,
-        Named::External(id) => agents.by_external_id(id).await?,
-    })
+    Ok(named(app.store.begin(realm).await?.agents(), name).await?)
+}
+
+async fn named(agents: &mut dyn Agents, name: &Named<AgentId>) -> Result<Option<Agent>, Fault> {
+    match name {
+        Named::Id(id) => agents.by_id(*id).await,
+        Named::External(id) => agents.by_external_id(id).await,
+    }
 }

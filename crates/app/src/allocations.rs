@@ -96,9 +96,8 @@ pub enum CarveError {
 pub async fn carve(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<AllocationStatement, CarveError> {
     let (realm, request, metered) = request(caller, desk, new).await?;
     let mut answer = desk.ledger.carve(realm, &request).await?;
-    if let CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer
-        && !leased.is_zero()
-        && desk.gates.give_back(*account).await
+    if let CarveAnswer::Refused(refusal) = &answer
+        && came_back(desk, refusal).await
     {
         answer = desk.ledger.carve(realm, &request).await?;
     }
@@ -111,9 +110,8 @@ pub async fn carve(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<A
 pub async fn preview(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result<CarvePreview, CarveError> {
     let (realm, request, metered) = request(caller, desk, new).await?;
     let mut answer = desk.treasury.preview(realm, &request).await?;
-    if let Err(CarveAnswer::Refused(CarveRefusal::Short { account, leased, .. })) = &answer
-        && !leased.is_zero()
-        && desk.gates.give_back(*account).await
+    if let Err(CarveAnswer::Refused(refusal)) = &answer
+        && came_back(desk, refusal).await
     {
         answer = desk.treasury.preview(realm, &request).await?;
     }
@@ -124,6 +122,14 @@ pub async fn preview(caller: &Caller, desk: &Desk, new: NewAllocation) -> Result
             // The id is new, so nothing can have been carved under it.
             Ok(_) => Fault { operation: "preview", kind: FaultKind::Conflict, source: None }.into(),
         }),
+    }
+}
+
+/// Where units came short and a gate here held some of them idle: they are back now, and it is worth another try.
+async fn came_back(desk: &Desk, refusal: &CarveRefusal) -> bool {
+    match refusal {
+        CarveRefusal::Short { account, leased, .. } if !leased.is_zero() => desk.gates.give_back(*account).await,
+        _ => false,
     }
 }
 
@@ -186,9 +192,8 @@ pub async fn adjust(
     let lines = metered.iter().map(|line| (line.id, line.amount)).collect();
     let request = AdjustRequest { allocation: id, adjustment, lines, by: caller.author() };
     let mut answer = desk.treasury.adjust(realm, &request).await.map_err(CarveError::from)?;
-    if let AdjustAnswer::Refused(CarveRefusal::Short { account, leased, .. }) = &answer
-        && !leased.is_zero()
-        && desk.gates.give_back(*account).await
+    if let AdjustAnswer::Refused(refusal) = &answer
+        && came_back(desk, refusal).await
     {
         answer = desk.treasury.adjust(realm, &request).await.map_err(CarveError::from)?;
     }

@@ -1,8 +1,9 @@
 //! The audit trail: every change is signed in the transaction that makes it, and can be read by whom it concerns.
 
 use crate::app::App;
-use crate::authority::{self, FindError, Reach};
+use crate::authority::{self, FindError};
 use crate::desk::Desk;
+use crate::directory::narrow;
 use almoner_domain::audit::{Action, AuditEntry, NOTE_BYTES_MAX};
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
@@ -50,20 +51,8 @@ pub async fn list(
     page: Page,
 ) -> Result<Stretch<AuditEntry>, FindError> {
     let (realm, reach) = authority::looks(caller)?;
-    let narrowed = match reach {
-        Reach::Tenant => true,
-        Reach::Customer(own) => narrow(&mut filter.customer, own),
-        Reach::User(own, user) => narrow(&mut filter.customer, own) && narrow(&mut filter.user, user),
-    };
-    if !narrowed {
+    if !narrow(reach, &mut filter.customer, &mut filter.user) {
         return Ok(Stretch::whole(Vec::new()));
     }
     Ok(desk.directory.audit(realm, filter, page).await?)
-}
-
-/// Narrows what is asked for to what is the caller's own; false where nothing is left.
-fn narrow<I: PartialEq + Copy>(asked: &mut Option<I>, own: I) -> bool {
-    let fits = asked.is_none_or(|asked| asked == own);
-    *asked = Some(own);
-    fits
 }

@@ -27,13 +27,18 @@ pub(crate) async fn run(settings: &Settings, announce: impl FnOnce(SocketAddr)) 
     let store = wiring::store(settings).await?;
     let role = settings.node.role;
     let gate = if role.has_gate() { Some(wiring::gate(settings, &dir, store.clone()).await?) } else { None };
-    let jobs = wiring::jobs(settings).await?;
-    let api = match role.has_api() {
-        true => Some(Live::start(wiring::desk(settings, &dir, store.clone(), jobs.clone(), gate.clone())?)),
-        false => None,
+    // A gate alone knows nothing of queues.
+    let jobs = if role.has_api() || role.has_runner() { Some(wiring::jobs(settings).await?) } else { None };
+    let api = match &jobs {
+        Some(jobs) if role.has_api() => {
+            Some(Live::start(wiring::desk(settings, &dir, store.clone(), jobs.clone(), gate.clone())?))
+        }
+        _ => None,
     };
-    let runner =
-        if role.has_runner() { Some(wiring::runner(settings, &dir, store, jobs.clone()).await?) } else { None };
+    let runner = match &jobs {
+        Some(jobs) if role.has_runner() => Some(wiring::runner(settings, &dir, store, jobs.clone()).await?),
+        _ => None,
+    };
     let shared = Arc::new(Shared::new(gate, runner, wiring::clock(), wiring::entropy()));
     let server = http::server(settings, listener, shared.clone(), api.clone())?;
     let handle = server.handle();

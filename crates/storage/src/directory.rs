@@ -44,7 +44,7 @@ async fn among<E: Owned>(tx: &Tx, id: E::Column, ids: &[Uuid]) -> Result<Vec<E::
 }
 
 /// Only rows whose columns are as named; what is not named may be anything.
-fn named<'t, E: Owned>(rows: Rows<'t, E>, wanted: Vec<(E::Column, Option<Value>)>) -> Rows<'t, E> {
+pub(crate) fn named<'t, E: Owned>(rows: Rows<'t, E>, wanted: Vec<(E::Column, Option<Value>)>) -> Rows<'t, E> {
     wanted.into_iter().fold(rows, |rows, (column, value)| match value {
         Some(value) => rows.filter(column.eq(value)),
         None => rows,

@@ -1,6 +1,6 @@
 //! The lists port: pages of many lists, each read in one statement for all of them.
 
-use crate::directory::{allocations_where, decisions_where, value};
+use crate::directory::{allocations_where, decisions_where, named, value};
 use crate::rows::{ListOrder, Rows, pages};
 use crate::store::SqlStore;
 use crate::trouble::Trouble;
@@ -87,18 +87,13 @@ async fn decisions(tx: &Tx, of: Vec<DecisionFilter>, page: Page) -> Result<Vec<S
 async fn movements(tx: &Tx, of: Vec<MovementFilter>, page: Page) -> Result<Vec<Stretch<Movement>>, Trouble> {
     use movement::{Column, Entity};
     let rows = of.into_iter().map(|filter| {
-        let mut rows = tx.rows::<Entity>();
-        let named = [
+        let wanted = vec![
             (Column::CustomerId, value(filter.customer)),
             (Column::UserId, value(filter.user)),
             (Column::AccountId, value(filter.account)),
             (Column::Cause, filter.cause.map(Into::into)),
         ];
-        for (column, value) in named {
-            if let Some(value) = value {
-                rows = rows.filter(column.eq(value));
-            }
-        }
+        let rows = named(tx.rows::<Entity>(), wanted);
         let Some(allocation) = filter.allocation else { return rows };
         let of = tx.rows::<account::Entity>().filter(account::Column::AllocationId.eq(allocation.uuid()));
         rows.filter(Column::AccountId.in_subquery(of.subquery(account::Column::Id)))

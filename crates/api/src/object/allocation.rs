@@ -2,13 +2,12 @@
 
 use super::{
     AgentNode, BalanceObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode, MovementNode, SessionNode,
-    UserNode, instant, there, wire_id,
+    UserNode, decimal, instant, there, wire_id,
 };
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
 use crate::lists::{AllocationsOf, DecisionsOf, MovementsOf, TreeOf};
 use almoner_domain::allocation::{Allocation, AllocationLine, AllocationState};
-use almoner_domain::feature::FeatureKind;
 use almoner_domain::ports::{AllocationFilter, DecisionFilter, MovementFilter, TREE_MAX};
 use async_graphql::{Context, Enum, ID, Object, Result};
 
@@ -204,13 +203,10 @@ impl AllocationLineObject {
         Ok(FeatureNode(there(asker(context)?.loader.load_one(self.0.feature).await?)?))
     }
 
-    /// Units carved at first, as a decimal in the feature's unit.
+    /// Units carved, with what it was topped up by and without what it was shrunk by, as a decimal in the feature's unit.
     async fn carved(&self, context: &Context<'_>) -> Result<String> {
         let feature = there(asker(context)?.loader.load_one(self.0.feature).await?)?;
-        Ok(match feature.kind {
-            FeatureKind::Metered(meter) => self.0.carved.display(meter.scale),
-            FeatureKind::Boolean | FeatureKind::Static => self.0.carved.get().to_string(),
-        })
+        Ok(decimal(self.0.carved, &feature))
     }
 
     /// How its units moved, newest first.

@@ -1,13 +1,13 @@
 //! Entitlements: what may be used, what remains, when it resets.
 
 use super::plan::value_text;
-use super::{AllocationNode, FeatureNode, GrantNode, MovementNode, UserNode, instant, there};
+use super::{AllocationNode, FeatureNode, GrantNode, MovementNode, UserNode, decimal, instant, there};
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
 use crate::lists::{AccountsBelow, GrantsInto, MovementsOf};
 use almoner_domain::account::{Account, AccountOwner, Pocket};
 use almoner_domain::decision::Level;
-use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::feature::Feature;
 use almoner_domain::grant::{Grant, burn};
 use almoner_domain::ports::MovementFilter;
 use almoner_domain::statement::{EntitlementLine, LineStatement, Right};
@@ -147,14 +147,6 @@ impl CarvedObject {
     async fn balance(&self, context: &Context<'_>) -> Result<BalanceObject> {
         let feature = there(asker(context)?.loader.load_one(self.0.feature).await?)?;
         Ok(BalanceObject::of(&self.0.balance, &feature))
-    }
-}
-
-/// Units as a decimal in a feature's unit.
-pub(crate) fn decimal(units: Units, feature: &Feature) -> String {
-    match &feature.kind {
-        FeatureKind::Metered(meter) => units.display(meter.scale),
-        FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
     }
 }
 

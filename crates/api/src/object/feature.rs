@@ -2,6 +2,7 @@
 
 use super::wire_id;
 use almoner_domain::feature::{Durability, Feature, FeatureKind};
+use almoner_domain::units::Units;
 use async_graphql::{Enum, ID, Object};
 
 /// What using a feature means.
@@ -95,5 +96,13 @@ impl FeatureNode {
             FeatureKind::Metered(meter) => Some(meter.durability.into()),
             FeatureKind::Boolean | FeatureKind::Static => None,
         }
+    }
+}
+
+/// Units as a decimal in a feature's unit.
+pub(crate) fn decimal(units: Units, feature: &Feature) -> String {
+    match &feature.kind {
+        FeatureKind::Metered(meter) => units.display(meter.scale),
+        FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
     }
 }

@@ -1,9 +1,9 @@
 //! Grants: units issued into a quota.
 
-use super::{CustomerNode, FeatureNode, instant, there, wire_id};
+use super::{CustomerNode, FeatureNode, decimal, instant, there, wire_id};
 use crate::asker::asker;
 use almoner_domain::account::Account;
-use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::feature::Feature;
 use almoner_domain::grant::{Grant, GrantKind};
 use almoner_domain::units::Units;
 use async_graphql::{Context, Enum, ID, Object, Result};
@@ -111,9 +111,6 @@ impl GrantNode {
     }
 
     async fn text(&self, context: &Context<'_>, units: Units) -> Result<String> {
-        Ok(match self.find(context).await?.kind {
-            FeatureKind::Metered(meter) => units.display(meter.scale),
-            FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
-        })
+        Ok(decimal(units, &self.find(context).await?))
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use audit::AuditObject;
 pub(crate) use customer::{CustomerNode, RoleName, UserNode};
 pub(crate) use decision::DecisionNode;
 pub(crate) use entitlement::{BalanceObject, EntitlementObject};
-pub(crate) use feature::{DurabilityName, FeatureKindName, FeatureNode};
+pub(crate) use feature::{DurabilityName, FeatureKindName, FeatureNode, decimal};
 pub(crate) use grant::GrantNode;
 pub(crate) use key::{KeyKindName, KeyObject};
 pub(crate) use movement::{MovementNode, MovementsFilter};

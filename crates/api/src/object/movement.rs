@@ -1,10 +1,11 @@
 //! Movements: the lines of the ledger.
 
-use super::{AgentNode, AllocationNode, CustomerNode, FeatureNode, SessionNode, UserNode, instant, there, wire_id};
+use super::{
+    AgentNode, AllocationNode, CustomerNode, FeatureNode, SessionNode, UserNode, decimal, instant, there, wire_id,
+};
 use crate::asker::{asker, coded};
 use crate::query::of;
 use almoner_domain::account::{Account, AccountOwner, Pocket};
-use almoner_domain::feature::FeatureKind;
 use almoner_domain::movement::{Cause, Movement};
 use almoner_domain::ports::MovementFilter;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
@@ -117,10 +118,7 @@ impl MovementNode {
     async fn amount(&self, context: &Context<'_>) -> Result<String> {
         let account = self.find(context).await?;
         let feature = there(asker(context)?.loader.load_one(account.feature).await?)?;
-        Ok(match feature.kind {
-            FeatureKind::Metered(meter) => self.0.amount.display(meter.scale),
-            FeatureKind::Boolean | FeatureKind::Static => self.0.amount.get().to_string(),
-        })
+        Ok(decimal(self.0.amount, &feature))
     }
 
     /// Why: a word that stays, such as `grant`, `carve`, `return` or `lease`.

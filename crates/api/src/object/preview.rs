@@ -1,10 +1,10 @@
 //! What carving an allocation would take, and from where.
 
-use super::{BalanceObject, FeatureNode, UserNode, instant, there};
+use super::{BalanceObject, FeatureNode, UserNode, decimal, instant, there};
 use crate::asker::asker;
 use crate::refusal::Refusal;
 use almoner_domain::account::AccountOwner;
-use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::feature::Feature;
 use almoner_domain::ports::{CarvePreview, PreviewLine};
 use async_graphql::{Context, ID, Object, Result};
 
@@ -45,10 +45,7 @@ impl PreviewLineObject {
 
     /// Units that would be taken, as a decimal in the feature's unit.
     async fn amount(&self, context: &Context<'_>) -> Result<String> {
-        Ok(match self.find(context).await?.kind {
-            FeatureKind::Metered(meter) => self.0.amount.display(meter.scale),
-            FeatureKind::Boolean | FeatureKind::Static => self.0.amount.get().to_string(),
-        })
+        Ok(decimal(self.0.amount, &self.find(context).await?))
     }
 
     /// The allocation it would come from; none where it comes from a quota.
