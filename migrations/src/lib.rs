@@ -26,6 +26,7 @@ mod m20261124_000012_audit;
 mod m20261124_000013_schedule;
 mod m20261124_000014_webhook;
 mod m20261124_000015_usage;
+mod m20261125_000016_usage_session_days;
 mod column;
 mod index;
 mod realm;
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000013_schedule::Migration),
             Box::new(m20261124_000014_webhook::Migration),
             Box::new(m20261124_000015_usage::Migration),
+            Box::new(m20261125_000016_usage_session_days::Migration),
         ]
     }
 }

@@ -195,6 +195,8 @@ fn queries(crowd: &Crowd) -> Vec<(&'static str, String, Value)> {
         ("usage: by tool and customer", "groupBy: [CUSTOMER], groupByDimensions: [\"tool\"], top: 100"),
         ("usage: of a tool", "dimensions: [{ name: \"tool\", value: \"draw\" }]"),
         ("usage: by session, top 100", "groupBy: [SESSION], top: 100"),
+        ("usage: by session and tool, top 100", "groupBy: [SESSION], groupByDimensions: [\"tool\"], top: 100"),
+        ("usage: by session and day, top 30", "groupBy: [SESSION], bucket: DAY, top: 30"),
         ("usage: a series by day", "bucket: DAY"),
         ("usage: a series by hour", "bucket: HOUR"),
         ("usage: by customer and day", "groupBy: [CUSTOMER], bucket: DAY, top: 30"),

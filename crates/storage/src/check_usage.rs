@@ -29,11 +29,17 @@ struct Rule {
     by: &'static str,
 }
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 6] = [
     Rule {
         says: "usage by sessions = what decisions spent",
         left: "SELECT {common}, {feature} AS feature, hour AS span, session_id, allocation_id, {measure} AS amount FROM usage_sessions",
         right: "{uses}",
+        by: "feature, span, user_id, agent_id, session_id, allocation_id",
+    },
+    Rule {
+        says: "usage by sessions and days = usage by sessions",
+        left: "SELECT {common}, {feature} AS feature, day AS span, session_id, allocation_id, {measure} AS amount FROM usage_session_days",
+        right: "SELECT {common}, {feature} AS feature, hour - hour % 86400000000 AS span, session_id, allocation_id, {measure} AS amount FROM usage_sessions",
         by: "feature, span, user_id, agent_id, session_id, allocation_id",
     },
     Rule {

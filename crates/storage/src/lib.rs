@@ -68,6 +68,7 @@ mod usage_day;
 mod usage_hour_total;
 mod usage_day_total;
 mod usage_session;
+mod usage_session_day;
 mod usage_set;
 mod rollup;
 mod usage_report;

@@ -9,7 +9,7 @@ use crate::table::{NO_ENVIRONMENT, NO_TENANT};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::usage_set::{self, Place, Set};
-use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session};
+use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session, usage_session_day};
 use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
 use almoner_domain::id::Id;
 use almoner_domain::usage::{DAY, HOUR};
@@ -38,8 +38,12 @@ impl Key {
         Self { session: Uuid::nil(), allocation: Uuid::nil(), ..self }
     }
 
+    fn without_set(self) -> Self {
+        Self { set: Uuid::nil(), ..self }
+    }
+
     fn of_customer(self) -> Self {
-        Self { user: Uuid::nil(), agent: Uuid::nil(), set: Uuid::nil(), ..self.without_session() }
+        Self { user: Uuid::nil(), agent: Uuid::nil(), ..self.without_session().without_set() }
     }
 }
 
@@ -128,12 +132,14 @@ async fn write(
     told: impl Iterator<Item = (Key, Sums)>,
     texts: &BTreeMap<Uuid, String>,
 ) -> Result<(), Trouble> {
-    let [mut sessions, mut hours, mut days, mut hour_totals, mut day_totals] = [(); 5].map(|()| BTreeMap::new());
+    let [mut sessions, mut session_days, mut hours, mut days, mut hour_totals, mut day_totals] =
+        [(); 6].map(|()| BTreeMap::new());
     for (key, sums) in told {
         let (hour, of_day) = (key.without_session(), key.span.div_euclid(DAY) * DAY);
         let day = Key { span: of_day, ..hour };
         for (map, key) in [
             (&mut sessions, key),
+            (&mut session_days, Key { span: of_day, ..key.without_set() }),
             (&mut hours, hour),
             (&mut days, day),
             (&mut hour_totals, hour.of_customer()),
@@ -174,6 +180,10 @@ async fn write(
             set_id: set,
             dimensions: text,
         }
+    );
+    add!(
+        usage_session_day,
+        session_days { day: span, user_id: user, agent_id: agent, session_id: session, allocation_id: allocation }
     );
     add!(usage_hour, hours { hour: span, user_id: user, agent_id: agent, set_id: set, dimensions: text });
     add!(usage_day, days { day: span, user_id: user, agent_id: agent, set_id: set, dimensions: text });

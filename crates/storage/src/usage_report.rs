@@ -6,7 +6,7 @@ use crate::stored::units;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::usage_set::OTHER;
-use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session};
+use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session, usage_session_day};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::Id;
 use almoner_domain::ports::Usage;
@@ -88,21 +88,26 @@ fn key_columns(query: &UsageQuery) -> impl Iterator<Item = &'static str> {
 /// Sums over the coarsest tables that tile the span.
 fn parts<'t>(tx: &'t Tx, query: &UsageQuery) -> Vec<Picked<'t>> {
     let (since, until) = (query.span().since().as_micros(), query.span().until().as_micros());
-    if of_sessions(query) {
-        let rows = tx.rows::<usage_session::Entity>();
-        return vec![stretch(tx, query, rows, usage_session::Column::Hour, [since, until])];
-    }
-    let totals = of_customers(query);
-    let hours = |span| match totals {
-        true => stretch(tx, query, tx.rows::<usage_hour_total::Entity>(), usage_hour_total::Column::Hour, span),
-        false => stretch(tx, query, tx.rows::<usage_hour::Entity>(), usage_hour::Column::Hour, span),
+    let by_session = |span| stretch(tx, query, tx.rows::<usage_session::Entity>(), usage_session::Column::Hour, span);
+    let grain = Grain::of(query);
+    let hours = |span| match grain {
+        Grain::Customers => {
+            stretch(tx, query, tx.rows::<usage_hour_total::Entity>(), usage_hour_total::Column::Hour, span)
+        }
+        Grain::Agents => stretch(tx, query, tx.rows::<usage_hour::Entity>(), usage_hour::Column::Hour, span),
+        Grain::Sessions | Grain::Finest => by_session(span),
     };
-    let days = |span| match totals {
-        true => stretch(tx, query, tx.rows::<usage_day_total::Entity>(), usage_day_total::Column::Day, span),
-        false => stretch(tx, query, tx.rows::<usage_day::Entity>(), usage_day::Column::Day, span),
+    let days = |span| match grain {
+        Grain::Customers => {
+            stretch(tx, query, tx.rows::<usage_day_total::Entity>(), usage_day_total::Column::Day, span)
+        }
+        Grain::Agents => stretch(tx, query, tx.rows::<usage_day::Entity>(), usage_day::Column::Day, span),
+        Grain::Sessions | Grain::Finest => {
+            stretch(tx, query, tx.rows::<usage_session_day::Entity>(), usage_session_day::Column::Day, span)
+        }
     };
     let (first, last) = ((since + DAY - 1).div_euclid(DAY) * DAY, until.div_euclid(DAY) * DAY);
-    if query.bucket() == Some(Bucket::Hour) || first >= last {
+    if query.bucket() == Some(Bucket::Hour) || first >= last || grain == Grain::Finest {
         return vec![hours([since, until])];
     }
     let parts = [
@@ -111,6 +116,31 @@ fn parts<'t>(tx: &'t Tx, query: &UsageQuery) -> Vec<Picked<'t>> {
         (last < until).then(|| hours([last, until])),
     ];
     parts.into_iter().flatten().collect()
+}
+
+/// How finely usage has to be told apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grain {
+    /// By customers alone.
+    Customers,
+    /// By users and agents, and by what was said.
+    Agents,
+    /// By sessions and allocations, whatever was said.
+    Sessions,
+    /// By all that is known, which days do not tell. So is one session or allocation: it has few rows, found by its own index.
+    Finest,
+}
+
+impl Grain {
+    fn of(query: &UsageQuery) -> Self {
+        let is_one = query.filter.session.is_some() || query.filter.allocation.is_some();
+        match of_sessions(query) {
+            true if is_one || says(query) => Self::Finest,
+            true => Self::Sessions,
+            false if of_customers(query) => Self::Customers,
+            false => Self::Agents,
+        }
+    }
 }
 
 fn of_sessions(query: &UsageQuery) -> bool {

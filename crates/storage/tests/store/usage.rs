@@ -8,6 +8,7 @@ use almoner_domain::ports::{LeaseBatch, Lookup, Usage};
 use almoner_domain::principal::Principals;
 use almoner_domain::text::{DimensionName, DimensionValue};
 use almoner_domain::usage::{Bucket, DIMENSION_SETS_MAX, Measure, Span, UsageFilter, UsageKey, UsageQuery, UsageRow};
+use almoner_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database};
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ impl Shop {
             ("usage_hours", "units"),
             ("usage_days", "calls"),
             ("usage_sessions", "denied"),
+            ("usage_session_days", "units"),
             ("usage_hour_totals", "calls"),
             ("usage_day_totals", "units"),
         ] {
@@ -58,6 +60,15 @@ impl Shop {
             }
         }
         spoiler.close().await.unwrap();
+    }
+
+    /// An installation that has usage already gets the same table as one that tells of it now.
+    async fn days_of_sessions_are_made_of_their_hours(&self) {
+        let owner = Database::connect(self.keep.url()).await.unwrap();
+        Migrator::down(&owner, Some(1)).await.unwrap();
+        Migrator::up(&owner, Some(1)).await.unwrap();
+        owner.close().await.unwrap();
+        self.sound().await;
     }
 
     fn said(&self, account: AccountId, count: i64, said: &[(&str, &str)]) -> Decision {
@@ -126,6 +137,7 @@ async fn usage_is_what_the_ledger_charged_whatever_is_repeated() {
         assert_eq!(line.balance.get(Pocket::Used), units(10), "{on:?}");
         shop.sound().await;
         shop.spoilt_usage_is_found().await;
+        shop.days_of_sessions_are_made_of_their_hours().await;
     }
 }
 
