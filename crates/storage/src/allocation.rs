@@ -93,16 +93,15 @@ fn read(row: Model, lines: Vec<AllocationLine>) -> Result<Allocation, Trouble> {
     })
 }
 
-/// Reads them back, each with its lines.
+/// Reads them back, each with its lines. One may be among them more than once: it is in several lists.
 pub(crate) async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Allocation>, Trouble> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut lines = allocation_line::of(tx, &ids).await?;
-    rows.into_iter()
-        .map(|row| {
-            let lines = lines.remove(&row.id).unwrap_or_default();
-            read(row, lines)
-        })
-        .collect()
+    let ids: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+    let lines = allocation_line::of(tx, &Vec::from_iter(ids)).await?;
+    let allocation = |row: Model| {
+        let lines = lines.get(&row.id).cloned().unwrap_or_default();
+        read(row, lines)
+    };
+    rows.into_iter().map(allocation).collect()
 }
 
 /// One as it is.

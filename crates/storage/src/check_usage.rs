@@ -5,6 +5,7 @@ use crate::key::realm_of;
 use crate::trouble::Trouble;
 use crate::tx::Everywhere;
 use almoner_domain::id::{CustomerId, Id};
+use almoner_domain::ports::DECISIONS_KEPT_MIN;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{DbBackend, QueryResult};
 
@@ -21,13 +22,17 @@ const MEASURES: [(&str, &str); 3] = [
     ("denied", "CASE WHEN {denying} THEN 1 ELSE 0 END"),
 ];
 
-/// One side of a comparison against another: what it says, its rows, those of the other side, and what both are told apart by.
+/// One side of a comparison against another: what it says, its rows, those of the other side, what both are told apart by, and
+/// when their sums contradict each other.
 struct Rule {
     says: &'static str,
     left: &'static str,
     right: &'static str,
     by: &'static str,
+    broken: &'static str,
 }
+
+const UNEQUAL: &str = "sum(is_amount) <> sum(should_amount)";
 
 const RULES: [Rule; 6] = [
     Rule {
@@ -35,45 +40,56 @@ const RULES: [Rule; 6] = [
         left: "SELECT {common}, {feature} AS feature, hour AS span, session_id, allocation_id, {measure} AS amount FROM usage_sessions",
         right: "{uses}",
         by: "feature, span, user_id, agent_id, session_id, allocation_id",
+        // Usage outlives its decisions: once they may have been pruned there can be more of it than they say, never less.
+        broken: "sum(is_amount) < sum(should_amount) OR (span >= {pruned_before} AND sum(is_amount) > sum(should_amount))",
     },
     Rule {
         says: "usage by sessions and days = usage by sessions",
         left: "SELECT {common}, {feature} AS feature, day AS span, session_id, allocation_id, {measure} AS amount FROM usage_session_days",
         right: "SELECT {common}, {feature} AS feature, hour - hour % 86400000000 AS span, session_id, allocation_id, {measure} AS amount FROM usage_sessions",
         by: "feature, span, user_id, agent_id, session_id, allocation_id",
+        broken: UNEQUAL,
     },
     Rule {
         says: "usage by hours = usage by sessions",
         left: "SELECT {common}, {feature} AS feature, hour AS span, set_id, {measure} AS amount FROM usage_hours",
         right: "SELECT {common}, {feature} AS feature, hour AS span, set_id, {measure} AS amount FROM usage_sessions",
         by: "feature, span, user_id, agent_id, set_id",
+        broken: UNEQUAL,
     },
     Rule {
         says: "usage by days = usage by hours",
         left: "SELECT {common}, {feature} AS feature, day AS span, set_id, {measure} AS amount FROM usage_days",
         right: "SELECT {common}, {feature} AS feature, hour - hour % 86400000000 AS span, set_id, {measure} AS amount FROM usage_hours",
         by: "feature, span, user_id, agent_id, set_id",
+        broken: UNEQUAL,
     },
     Rule {
         says: "totals by hours = usage by hours",
         left: "SELECT {whose}, hour AS span, {measure} AS amount FROM usage_hour_totals",
         right: "SELECT {whose}, hour AS span, {measure} AS amount FROM usage_hours",
         by: "feature, span",
+        broken: UNEQUAL,
     },
     Rule {
         says: "totals by days = usage by days",
         left: "SELECT {whose}, day AS span, {measure} AS amount FROM usage_day_totals",
         right: "SELECT {whose}, day AS span, {measure} AS amount FROM usage_days",
         by: "feature, span",
+        broken: UNEQUAL,
     },
 ];
 
 /// What is wrong with usage, in words.
 pub(crate) async fn check(tx: &Everywhere) -> Result<Vec<String>, Trouble> {
     let mut violations = Vec::new();
+    let kept = i64::try_from(DECISIONS_KEPT_MIN.as_micros()).unwrap_or(i64::MAX);
+    let pruned_before = tx.now().as_micros().saturating_sub(kept).to_string();
     for rule in &RULES {
         for (measure, adds) in MEASURES {
-            let rows = tx.query(&spelled(rule, measure, adds, tx.backend())).await?;
+            let rows = tx
+                .query(&spelled(rule, measure, adds, tx.backend()).replace("{pruned_before}", &pruned_before))
+                .await?;
             for row in rows.iter().take(LISTED_MAX) {
                 violations.push(told(rule, measure, row)?);
             }
@@ -84,13 +100,13 @@ pub(crate) async fn check(tx: &Everywhere) -> Result<Vec<String>, Trouble> {
 
 /// Rows of both sides in one pile, the other side's below zero: what does not come to nothing is wrong.
 fn spelled(rule: &Rule, measure: &str, adds: &str, backend: DbBackend) -> String {
-    let Rule { left, right, by, .. } = rule;
+    let Rule { left, right, by, broken, .. } = rule;
     let spoken = Spoken::of(backend);
     let sql = format!(
         "SELECT tenant, environment, customer_id, CAST(sum(is_amount) AS BIGINT), CAST(sum(should_amount) AS BIGINT) FROM \
          (SELECT l.*, amount AS is_amount, 0 AS should_amount FROM ({left}) AS l \
           UNION ALL SELECT r.*, 0 AS is_amount, amount AS should_amount FROM ({right}) AS r) AS pile \
-         GROUP BY tenant, environment, customer_id, {by} HAVING sum(is_amount) <> sum(should_amount)"
+         GROUP BY tenant, environment, customer_id, {by} HAVING {broken}"
     );
     sql.replace("{uses}", spoken.uses)
         .replace("{adds}", adds)

@@ -58,13 +58,15 @@ async fn sessions(tx: &Tx, of: Vec<SessionFilter>, page: Page) -> Result<Vec<Str
     use session::{Column, Entity};
     let rows = of.iter().map(|filter| {
         let rows = tx.rows::<Entity>().filter(Column::AgentId.eq(filter.agent.uuid()));
-        let Some(customer) = filter.customer else { return rows };
-        let mut carved = tx.rows::<allocation::Entity>();
-        carved = carved.filter(allocation::Column::AgentId.eq(filter.agent.uuid()));
-        carved = carved.filter(allocation::Column::CustomerId.eq(customer.uuid()));
-        if let Some(user) = filter.user {
-            carved = carved.filter(allocation::Column::UserId.eq(user.uuid()));
+        if filter.customer.is_none() && filter.user.is_none() {
+            return rows;
         }
+        let whose = vec![
+            (allocation::Column::AgentId, value(Some(filter.agent))),
+            (allocation::Column::CustomerId, value(filter.customer)),
+            (allocation::Column::UserId, value(filter.user)),
+        ];
+        let carved = named(tx.rows::<allocation::Entity>(), whose);
         rows.filter(Column::Id.in_subquery(carved.subquery(allocation::Column::SessionId)))
     });
     let lists = pages(rows.collect(), Column::Id, ListOrder::NewestFirst, page).await?;

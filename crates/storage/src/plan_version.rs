@@ -11,6 +11,7 @@ use almoner_domain::plan::{Currency, PlanLine, PlanVersion, Price};
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Order};
+use std::collections::BTreeSet;
 
 const NOUN: &str = "plan version";
 
@@ -43,12 +44,12 @@ pub(crate) async fn add(tx: &Tx, version: &PlanVersion) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Reads versions back, each with its lines.
+/// Reads versions back, each with its lines. One may be among them more than once: it is in several lists.
 pub(crate) async fn with_lines(tx: &Tx, rows: Vec<Model>) -> Result<Vec<PlanVersion>, Trouble> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut lines = plan_line::of_versions(tx, &ids).await?;
+    let ids: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+    let lines = plan_line::of_versions(tx, &Vec::from_iter(ids)).await?;
     let version = |row: Model| {
-        let lines = lines.remove(&row.id).unwrap_or_default();
+        let lines = lines.get(&row.id).cloned().unwrap_or_default();
         read(row, lines)
     };
     rows.into_iter().map(version).collect()

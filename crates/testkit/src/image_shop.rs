@@ -3,13 +3,14 @@
 
 use crate::author;
 use almoner_domain::agent::{Agent, SessionName};
+use almoner_domain::calendar::Calendar;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter, StaticValue};
 use almoner_domain::id::{AgentId, AllocationId, FeatureId, Id, KeyId, PlanId};
 use almoner_domain::key::{self, ApiKey, KeyHash, KeyKind};
-use almoner_domain::period::{Calendar, UsagePeriod};
+use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
 use almoner_domain::ports::{CarveRequest, Source, Store, SubjectName, Work};
 use almoner_domain::scope::Scope;
@@ -208,7 +209,7 @@ impl Maker<'_> {
         let upload = self.feature("image.upload", metered("uploads", ExcessRule::DenyExcess));
         let remove_background = self.feature("image.remove_background", FeatureKind::Boolean);
         let max_resolution = self.feature("image.max_resolution", FeatureKind::Static);
-        let quota = |amount| Offer::Quota { amount: units(amount), period: UsagePeriod::Month };
+        let quota = |amount| Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH };
         let offers = [
             (&generate, quota(quotas[0])),
             (&describe, quota(quotas[1])),

@@ -14,7 +14,6 @@ mod settling;
 mod holds;
 mod sweeping;
 mod scheduling;
-mod delivering;
 mod racing;
 mod feeding;
 mod catalogue;

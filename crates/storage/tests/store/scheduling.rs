@@ -1,11 +1,9 @@
-//! Schedules that runners share, and pruning.
+//! Schedules that runners share.
 
 use crate::support::{BOTH, Shop};
-use almoner_domain::allocation::AllocationState;
-use almoner_domain::ports::{Ledger, Lookup, Pruned, Pruning, Retention, Schedules, Source};
+use almoner_domain::ports::Schedules;
 use almoner_domain::schedule::{NewSchedule, Outcome, Slot};
 use almoner_domain::time::Clock;
-use almoner_testkit::author;
 use std::time::Duration;
 
 const SWEEP: NewSchedule =
@@ -78,33 +76,5 @@ async fn what_a_runner_leaves_is_claimed_after_its_patience_and_terms_can_change
         shop.store.register(&[NewSchedule { period: Duration::from_secs(60), ..SWEEP }]).await.unwrap();
         let sweep = shop.store.list().await.unwrap().remove(0);
         assert_eq!((sweep.period, sweep.runs), (Duration::from_secs(60), 2), "its history stays");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn pruning_leaves_the_latest_and_goes_no_further() {
-    for on in BOTH {
-        let shop = Shop::open(on).await;
-        let other = shop.beside(2).await;
-        for shop in [&shop, &other, &shop, &other] {
-            let carved = shop.carve(Source::Subject(shop.customer()), 1).await.allocation.id;
-            shop.store.end(shop.realm, carved, AllocationState::Closed, &author()).await.unwrap();
-        }
-        let before = shop.store.changes(Some(0), 1_000).await.unwrap();
-        let keep = Retention { changes: 3, notices: Duration::from_secs(60), decisions: Some(Duration::ZERO) };
-        let mut gone = 0;
-        loop {
-            let pruned = shop.store.prune(keep, 2).await.unwrap();
-            assert!(pruned.changes <= 2, "no more than asked for");
-            gone += pruned.changes;
-            if pruned == Pruned::default() {
-                break;
-            }
-            assert_eq!((pruned.notices, pruned.decisions), (0, 0), "nothing is sent, and no decision is a month old");
-        }
-        let left = shop.store.changes(Some(0), 1_000).await.unwrap();
-        assert_eq!(left, before[before.len() - left.len()..], "{on:?}: the latest stay");
-        assert_eq!((left.len(), gone as usize), (3, before.len() - 3));
-        shop.sound().await;
     }
 }

@@ -1,13 +1,14 @@
 //! A shop to test with: a tenant whose customer has a plan with 1,000 image generations a month.
 
 use almoner_domain::agent::{Agent, SessionName};
+use almoner_domain::calendar::Calendar;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::decision::{Decision, KeyMark, Operation, Use, UseKind, Verdict};
 use almoner_domain::entropy::Entropy;
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter, StaticValue};
 use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id, KeyId, LeaseId, NodeId};
 use almoner_domain::lease::{Incarnation, LeaseReply, LeaseReport, Wish};
-use almoner_domain::period::{Calendar, UsagePeriod};
+use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
 use almoner_domain::ports::{
     CarveAnswer, CarveRequest, LeaseBatch, Ledger, Lookup, Source, Store, SubjectName, SubjectStanding,
@@ -328,7 +329,7 @@ fn features() -> Vec<Feature> {
 }
 
 fn quota(amount: i64) -> Offer {
-    Offer::Quota { amount: units(amount), period: UsagePeriod::Month }
+    Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH }
 }
 
 fn offers() -> [(FeatureId, Offer); 4] {

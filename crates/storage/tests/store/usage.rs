@@ -65,8 +65,8 @@ impl Shop {
     /// An installation that has usage already gets the same table as one that tells of it now.
     async fn days_of_sessions_are_made_of_their_hours(&self) {
         let owner = Database::connect(self.keep.url()).await.unwrap();
-        Migrator::down(&owner, Some(1)).await.unwrap();
-        Migrator::up(&owner, Some(1)).await.unwrap();
+        Migrator::down(&owner, Some(2)).await.unwrap();
+        Migrator::up(&owner, None).await.unwrap();
         owner.close().await.unwrap();
         self.sound().await;
     }

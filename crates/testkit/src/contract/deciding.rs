@@ -52,7 +52,7 @@ pub(super) fn spend(w: &World, account: AccountId, amount: i64, key: u8, body: u
 }
 
 /// A gate of its own serves a decision from a lease of just that, and tells both.
-async fn serve(w: &World, account: AccountId, amount: i64, served: Decision) {
+pub(super) async fn serve(w: &World, account: AccountId, amount: i64, served: Decision) {
     let gate = w.gate().await;
     let mut lease = gate.lease(w, account, amount).await;
     lease.used = amount;
@@ -60,12 +60,12 @@ async fn serve(w: &World, account: AccountId, amount: i64, served: Decision) {
     gate.tell_all(w, &LeaseBatch { reports, holds: Vec::new(), decisions: vec![served] }).await;
 }
 
-async fn tell(w: &World, decisions: Vec<Decision>) {
+pub(super) async fn tell(w: &World, decisions: Vec<Decision>) {
     let gate = w.gate().await;
     gate.tell_all(w, &LeaseBatch { decisions, ..LeaseBatch::default() }).await;
 }
 
-async fn answered(w: &World, key: u8) -> Option<Decision> {
+pub(super) async fn answered(w: &World, key: u8) -> Option<Decision> {
     w.lookup.answered(w.shop.realm, [key; 16]).await.expect("the store answers")
 }
 

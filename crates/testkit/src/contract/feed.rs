@@ -6,7 +6,7 @@ use almoner_domain::agent::Agent;
 use almoner_domain::id::AllocationId;
 use almoner_domain::notice::Change;
 
-async fn agent(w: &World, called: &str) {
+pub(super) async fn agent(w: &World, called: &str) {
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     work.agents().add(&Agent { id: w.id(), external_id: external(called), name: name(called) }).await.unwrap();
     work.commit().await.unwrap();

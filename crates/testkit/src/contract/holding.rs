@@ -13,7 +13,7 @@ use almoner_domain::ports::{ExtendRequest, HoldAnswer, HoldRequest, HoldStanding
 use almoner_domain::units::Units;
 
 /// A hold of generations that stands in the ledger for a minute.
-async fn hold(w: &World, amount: i64) -> HoldId {
+pub(super) async fn hold(w: &World, amount: i64) -> HoldId {
     let gate = w.gate().await;
     let mut lease = gate.lease(w, w.quota(w.shop.generate.id).await.account, amount).await;
     let hold = w.id();
@@ -29,7 +29,7 @@ pub(super) fn commit(w: &World, hold: HoldId, actual: &[(FeatureId, i64, ExcessR
     HoldRequest { order, decision, excess: Vec::new() }
 }
 
-async fn answer(w: &World, request: &HoldRequest) -> HoldAnswer {
+pub(super) async fn answer(w: &World, request: &HoldRequest) -> HoldAnswer {
     w.ledger.settle_hold(w.shop.realm, request).await.expect("the ledger answers")
 }
 

@@ -1,4 +1,4 @@
-//! The contract of the ports `Ledger`, `Lookup`, `Treasury` and `Store`: one function a promise, each run against every adapter.
+//! The contract of the ports: one function a promise, each run against every adapter.
 //!
 //! An adapter's crate implements [`Adapter`] and writes [`contract_suite!`](crate::contract_suite); each promise becomes a test of
 //! its own against a fresh store with two image shops in it. What is promised is what a user would notice.
@@ -24,7 +24,15 @@ pub mod holding;
 pub mod deciding;
 pub mod sweeping;
 pub mod feed;
+pub mod listing;
+pub mod finding;
+pub mod nesting;
+pub mod trail;
 pub mod isolation;
+pub mod spending;
+pub mod charting;
+pub mod delivering;
+pub mod pruning;
 
 pub use hand::{GateHand, LeaseHand};
 pub use world::{Adapter, Audit, Fresh, World};

@@ -134,6 +134,40 @@ macro_rules! contract_suite {
             feed:
                 the_feed_is_read_from_its_latest_entry_on
                 changes_of_the_catalogue_are_told_when_committed;
+            listing:
+                the_catalogue_comes_oldest_first
+                what_happens_comes_newest_first
+                a_list_does_not_shift_under_who_pages_through_it
+                a_page_keeps_within_its_bounds
+                a_page_has_at_most_a_hundred
+                a_list_says_what_a_statement_says;
+            finding:
+                allocations_are_found_by_each_member_of_a_filter
+                decisions_are_found_by_each_member_of_a_filter
+                a_decision_is_told_with_the_key_that_is_its_own
+                ids_of_decisions_follow_from_one_on
+                what_is_asked_for_by_id_is_told_once
+                grants_into_an_account_come_oldest_first
+                a_directory_is_its_realms_alone;
+            nesting:
+                users_come_by_their_customers
+                subscriptions_come_newest_first
+                versions_come_newest_first
+                sessions_come_by_whom_they_were_for
+                what_is_listed_below_is_what_the_directory_lists
+                movements_come_to_the_balance
+                accounts_come_by_what_they_were_carved_from
+                a_tree_has_parents_before_children
+                a_tree_is_told_up_to_a_limit
+                entitlements_of_many_are_those_of_each
+                hundreds_of_lists_are_answered_each
+                lists_below_are_their_realms_alone;
+            trail:
+                each_command_is_signed_once
+                what_changes_nothing_is_not_signed
+                an_entry_is_told_as_it_was_written
+                work_that_is_dropped_signs_nothing
+                entries_are_found_by_each_member_of_a_filter;
             isolation:
                 another_realm_finds_nothing
                 another_realm_changes_nothing
@@ -142,6 +176,38 @@ macro_rules! contract_suite {
                 the_same_name_leads_each_tenant_to_its_own
                 live_and_test_are_two_worlds
                 the_same_lease_id_in_two_realms_is_two_leases;
+            spending:
+                usage_is_what_was_charged
+                a_call_that_is_told_twice_counts_once
+                usage_is_told_by_each_key
+                usage_is_found_by_each_filter
+                the_largest_groups_are_told_first
+                what_is_said_is_told_apart_up_to_a_bound
+                another_realms_usage_is_never_seen;
+            charting:
+                a_series_is_told_by_hours_days_and_months
+                a_span_is_told_to_the_hour
+                the_groups_of_a_series_are_the_largest_in_all;
+            delivering:
+                an_entry_becomes_one_delivery_however_many_pump
+                nothing_is_kept_for_who_does_not_listen
+                only_what_is_wanted_is_told
+                a_happening_is_told_with_whom_it_is_about
+                an_attempt_is_one_runners_until_its_claim_runs_out
+                a_late_record_counts_for_nothing
+                what_fails_is_tried_again_until_it_is_given_up
+                what_ended_is_delivered_again_on_demand
+                what_has_nowhere_to_go_is_given_up
+                who_is_gone_for_good_is_told_nothing
+                deliveries_are_listed_newest_first
+                another_realm_has_none_of_the_deliveries;
+            pruning:
+                the_latest_changes_stay
+                what_was_told_long_ago_goes
+                what_is_not_told_yet_stays
+                decisions_are_kept_for_longer_than_their_keys
+                what_was_spent_stays_spent
+                pruning_is_bounded;
         }
     };
     (@ $adapter:ty; $($topic:ident: $($promise:ident)*;)*) => {

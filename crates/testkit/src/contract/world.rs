@@ -7,7 +7,10 @@ use crate::{ImageShop, MockClock, SeededEntropy};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id, NodeId};
-use almoner_domain::ports::{CarveAnswer, CarveRequest, Ledger, Lookup, Source, Store, SubjectName, Treasury};
+use almoner_domain::ports::{
+    CarveAnswer, CarveRequest, Deliveries, Directory, Ledger, Lists, Lookup, Pruning, Source, Store, SubjectName,
+    Treasury, Usage,
+};
 use almoner_domain::statement::{AllocationStatement, LineStatement, Right};
 use almoner_domain::time::{Clock, Timestamp};
 use std::any::Any;
@@ -31,6 +34,16 @@ pub struct Fresh {
     pub treasury: Arc<dyn Treasury>,
     /// The port.
     pub store: Arc<dyn Store>,
+    /// The port.
+    pub directory: Arc<dyn Directory>,
+    /// The port.
+    pub lists: Arc<dyn Lists>,
+    /// The port.
+    pub usage: Arc<dyn Usage>,
+    /// The port.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The port.
+    pub pruning: Arc<dyn Pruning>,
     /// The clock that the store was given.
     pub clock: MockClock,
     /// Who looks at the rows when a promise was kept.
@@ -55,6 +68,16 @@ pub struct World {
     pub treasury: Arc<dyn Treasury>,
     /// The port.
     pub store: Arc<dyn Store>,
+    /// The port.
+    pub directory: Arc<dyn Directory>,
+    /// The port.
+    pub lists: Arc<dyn Lists>,
+    /// The port.
+    pub usage: Arc<dyn Usage>,
+    /// The port.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The port.
+    pub pruning: Arc<dyn Pruning>,
     /// The clock.
     pub clock: MockClock,
     /// Chance for what the caller makes. The store has its own.
@@ -68,10 +91,31 @@ pub struct World {
 impl World {
     /// A world on an adapter's fresh store.
     pub async fn of<A: Adapter>() -> Self {
-        let Fresh { ledger, lookup, treasury, store, clock, audit, keep } = A::fresh().await;
+        Self::on(A::fresh().await).await
+    }
+
+    /// A world on a store that nobody has used.
+    pub async fn on(fresh: Fresh) -> Self {
+        let Fresh { ledger, lookup, treasury, store, directory, lists, usage, deliveries, pruning, clock, audit, keep } =
+            fresh;
         let entropy = Arc::new(SeededEntropy::new(77));
         let shop = ImageShop::open(&*store, &clock, &*entropy).await.expect("an image shop");
-        Self { ledger, lookup, treasury, store, clock, entropy, shop, audit, _keep: keep }
+        Self {
+            ledger,
+            lookup,
+            treasury,
+            store,
+            directory,
+            lists,
+            usage,
+            deliveries,
+            pruning,
+            clock,
+            entropy,
+            shop,
+            audit,
+            _keep: keep,
+        }
     }
 
     /// The end of every promise: the books balance.

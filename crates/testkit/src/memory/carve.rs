@@ -3,8 +3,10 @@
 use super::core::{Core, broken};
 use super::rows::CarveKey;
 use super::table::Eye;
+use super::trail::Pen;
 use super::windows::Whom;
 use almoner_domain::agent::Session;
+use almoner_domain::audit::Action;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, AgentId, AllocationId, FeatureId, Id, SessionId};
 use almoner_domain::ledger::{self, Books, CarveOrder, RETENTION};
@@ -50,6 +52,8 @@ impl Core {
         if let Some(mark) = request.key {
             self.rows.carve_keys.put(eye, mark.key, CarveKey { allocation: request.id, body: mark.body });
         }
+        let pen = Pen { now, realm, by: &request.by };
+        self.sign(pen, Action::CarveAllocation, request.id, order.principals.customer, String::new());
         Ok(self.statement(realm, request.id).map_or(CarveAnswer::UnknownParent, CarveAnswer::Carved))
     }
 

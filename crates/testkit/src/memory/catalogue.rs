@@ -1,12 +1,11 @@
 //! What a realm offers and to whom: the part of the store that the control plane writes.
 
 use almoner_domain::agent::Agent;
-use almoner_domain::audit::AuditEntry;
+use almoner_domain::calendar::Window;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, UserId};
 use almoner_domain::key::ApiKey;
-use almoner_domain::period::Window;
 use almoner_domain::plan::{Offer, Plan, PlanVersion};
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::Named;
@@ -27,7 +26,6 @@ pub(super) struct Catalogue {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) entitlements: Vec<Entitlement>,
     pub(super) keys: Vec<ApiKey>,
-    pub(super) audit: Vec<AuditEntry>,
     pub(super) webhook: Option<WebhookEndpoint>,
 }
 

@@ -166,7 +166,7 @@ impl Core {
     /// Everything of a realm that the books' equations are about.
     pub fn book_rows(&self, realm: Realm) -> BookRows {
         let eye = self.eye(realm);
-        let kept = self.rows.decisions.seen(eye).filter(|kept| !kept.duplicate);
+        let kept = self.rows.decisions.seen(eye).filter(|kept| !kept.given_back);
         BookRows {
             accounts: self.rows.accounts.seen(eye).cloned().collect(),
             leases: self.rows.leases.seen(eye).cloned().collect(),

@@ -15,8 +15,8 @@ use almoner_domain::units::Units;
 #[derive(Clone)]
 pub(super) struct Kept {
     pub(super) decision: Decision,
-    /// Another decision owns its key.
-    pub(super) duplicate: bool,
+    /// What it spent went back: its call had been answered before.
+    pub(super) given_back: bool,
 }
 
 /// Units that a second decision under one key had spent.
@@ -36,14 +36,21 @@ impl Core {
             }
             let first = decision.key.and_then(|key| self.owner(eye, key.key, decision.at)).cloned();
             if let Some(key) = decision.key.filter(|_| first.is_none()) {
+                self.let_go(eye, key.key);
                 self.rows.answered.put(eye, key.key, decision.id);
             }
-            let (mut decision, duplicate) = (decision.clone(), first.is_some());
-            if let Some(first) = first {
-                refunds.extend(spent_twice(&decision, &first));
-                decision.key = None;
+            let given_back = first.as_ref().is_some_and(|first| is_spent_twice(decision, first));
+            if given_back {
+                refunds.extend(refunds_of(decision));
+            } else {
+                self.rows.counted.push((eye.realm, decision.clone()));
             }
-            self.rows.decisions.put(eye, decision.id, Kept { decision, duplicate });
+            let key = decision.key.filter(|_| first.is_none());
+            self.rows.decisions.put(
+                eye,
+                decision.id,
+                Kept { decision: Decision { key, ..decision.clone() }, given_back },
+            );
         }
         refunds
     }
@@ -53,6 +60,15 @@ impl Core {
         let id = self.rows.answered.find(eye, key)?;
         let decision = &self.rows.decisions.find(eye, *id)?.decision;
         (at < decision.at.saturating_add(RETENTION)).then_some(decision)
+    }
+
+    /// Whose key it was, and is not any more.
+    fn let_go(&mut self, eye: Eye, key: [u8; 16]) {
+        let owner = self.rows.answered.find(eye, key).and_then(|id| self.rows.decisions.find(eye, *id)).cloned();
+        if let Some(mut kept) = owner {
+            kept.decision.key = None;
+            self.rows.decisions.put(eye, kept.decision.id, kept);
+        }
     }
 
     /// The decision taken for a key, within its retention.
@@ -112,19 +128,20 @@ impl Core {
 }
 
 /// Given back only where both were allowed and asked for the same thing: then the caller has had one answer twice.
-fn spent_twice(second: &Decision, first: &Decision) -> Vec<Refund> {
+fn is_spent_twice(second: &Decision, first: &Decision) -> bool {
     let spent = |d: &Decision| d.operation == Operation::Consume && d.verdict == Verdict::Allow;
     let same = second.key.map(|key| key.body) == first.key.map(|key| key.body);
-    if !(same && spent(second) && spent(first)) {
-        return Vec::new();
-    }
+    same && spent(second) && spent(first)
+}
+
+fn refunds_of(decision: &Decision) -> Vec<Refund> {
     let units = |used: &Use| match used.kind {
         UseKind::Metered { account: Some(account), granted: amount, .. } if !amount.is_zero() => {
-            Some(Refund { decision: second.id, account, amount })
+            Some(Refund { decision: decision.id, account, amount })
         }
         _ => None,
     };
-    second.uses.iter().filter_map(units).collect()
+    decision.uses.iter().filter_map(units).collect()
 }
 
 /// A decision with what was spent of each part of its hold, and what is left where it came from.

@@ -19,6 +19,14 @@ mod ports;
 mod catalogue;
 mod work;
 mod webhook;
+mod trail;
+mod page;
+mod directory;
+mod lists;
+mod happening;
+mod deliveries;
+mod usage;
+mod pruning;
 
 pub use self::core::{Core, Snapshot};
 pub use laws::{Laws, Production};

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::laws::Laws;
+use super::trail::Pen;
 use super::work::{MemoryInstallation, MemoryWork};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::Author;
@@ -65,7 +66,7 @@ impl MemoryStore {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn here(&self, operation: &'static str) -> Result<(MutexGuard<'_, Core>, Timestamp), Fault> {
+    pub(super) fn here(&self, operation: &'static str) -> Result<(MutexGuard<'_, Core>, Timestamp), Fault> {
         if self.away.load(Ordering::Acquire) {
             return Err(Fault { operation, kind: FaultKind::Unavailable, source: None });
         }
@@ -104,10 +105,10 @@ impl Ledger for MemoryStore {
         realm: Realm,
         id: AllocationId,
         state: AllocationState,
-        _by: &Author,
+        by: &Author,
     ) -> Result<Option<AllocationStatement>, Fault> {
         let (mut core, now) = self.here("end")?;
-        core.end(now, realm, id, state)
+        core.end_by(Pen { now, realm, by }, id, state)
     }
 
     async fn settle_hold(&self, realm: Realm, request: &HoldRequest) -> Result<HoldAnswer, Fault> {
@@ -125,9 +126,9 @@ impl Ledger for MemoryStore {
         core.sweep(now, limit)
     }
 
-    async fn forfeit(&self, realm: Realm, lease: LeaseId, _by: &Author) -> Result<bool, Fault> {
+    async fn forfeit(&self, realm: Realm, lease: LeaseId, by: &Author) -> Result<bool, Fault> {
         let (mut core, now) = self.here("forfeit")?;
-        core.forfeit(now, realm, lease)
+        core.forfeit_by(Pen { now, realm, by }, lease)
     }
 }
 
@@ -138,9 +139,9 @@ impl Treasury for MemoryStore {
         core.issue(now, realm, request)
     }
 
-    async fn void(&self, realm: Realm, id: GrantId, _by: &Author) -> Result<VoidAnswer, Fault> {
+    async fn void(&self, realm: Realm, id: GrantId, by: &Author) -> Result<VoidAnswer, Fault> {
         let (mut core, now) = self.here("void")?;
-        core.void(now, realm, id)
+        core.void(Pen { now, realm, by }, id)
     }
 
     async fn adjust(&self, realm: Realm, request: &AdjustRequest) -> Result<AdjustAnswer, Fault> {

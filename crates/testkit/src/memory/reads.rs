@@ -145,7 +145,8 @@ impl Core {
 
     /// Entries of the change feed after a position; without one, the latest alone.
     pub fn changes(&self, after: Option<i64>, limit: u64) -> Vec<(i64, Realm, Change)> {
-        let all = self.rows.changes.iter().zip(1_i64..).map(|((realm, change), at)| (at, *realm, *change));
+        let first = i64::try_from(self.rows.changes_pruned).unwrap_or(i64::MAX).saturating_add(1);
+        let all = self.rows.changes.iter().zip(first..).map(|((realm, change), at)| (at, *realm, *change));
         match after {
             None => all.last().into_iter().collect(),
             Some(after) => {

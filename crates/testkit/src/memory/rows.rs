@@ -2,13 +2,18 @@
 
 use super::catalogue::Catalogue;
 use super::decisions::Kept;
+use super::deliveries::Parcel;
 use super::table::{Eye, Table};
 use almoner_domain::account::Account;
 use almoner_domain::agent::Session;
 use almoner_domain::allocation::{Allocation, AllocationState};
+use almoner_domain::audit::AuditEntry;
+use almoner_domain::decision::Decision;
 use almoner_domain::grant::Grant;
 use almoner_domain::hold::Hold;
-use almoner_domain::id::{AccountId, AllocationId, DecisionId, HoldId, LeaseId, NodeId, SessionId};
+use almoner_domain::id::{
+    AccountId, AllocationId, AuditId, DecisionId, GrantId, HoldId, LeaseId, NodeId, NoticeId, SessionId,
+};
 use almoner_domain::lease::Lease;
 use almoner_domain::ledger::Books;
 use almoner_domain::movement::Movement;
@@ -44,14 +49,27 @@ pub(super) struct Rows {
     pub(super) carve_keys: Table<[u8; 16], CarveKey>,
     pub(super) decisions: Table<DecisionId, Kept>,
     pub(super) answered: Table<[u8; 16], DecisionId>,
-    pub(super) grants: Vec<Grant>,
+    /// Decisions that count as usage, in the order in which they came. They are not pruned.
+    pub(super) counted: Vec<(Realm, Decision)>,
+    pub(super) grants: Table<GrantId, Grant>,
+    pub(super) audit: Table<AuditId, AuditEntry>,
     pub(super) movements: Vec<(Realm, Movement)>,
     pub(super) notices: Vec<(Realm, Notice)>,
+    /// When a pump went through an entry of the outbox.
+    pub(super) sent: Table<NoticeId, Timestamp>,
+    pub(super) parcels: Table<NoticeId, Parcel>,
     pub(super) changes: Vec<(Realm, Change)>,
+    /// Entries of the feed that were before those.
+    pub(super) changes_pruned: usize,
     pub(super) nodes: BTreeMap<NodeId, Node>,
 }
 
 impl Rows {
+    /// Catalogues that are seen: a realm's own.
+    pub(super) fn catalogues_seen(&self, eye: Eye) -> impl Iterator<Item = &Catalogue> {
+        self.catalogues.iter().filter(move |(owner, _)| (eye.sees)(eye.realm, **owner)).map(|(_, there)| there)
+    }
+
     /// Loads an account and all accounts above it.
     pub(super) fn load_chain(&self, eye: Eye, books: &mut Books<'_>, account: AccountId) {
         let mut next = Some(account);
@@ -117,8 +135,7 @@ impl Rows {
         }
         let owned = |owner| move |row| (owner, row);
         for grant in books.grants {
-            self.grants.retain(|there| there.id != grant.id);
-            self.grants.push(grant);
+            self.grants.put(eye, grant.id, grant);
         }
         self.movements.extend(books.movements.into_iter().map(owned(eye.realm)));
         self.notices.extend(books.notices.into_iter().map(|row| (eye.realm, row)));

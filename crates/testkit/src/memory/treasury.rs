@@ -1,12 +1,14 @@
 //! The ledger as people use it: grants, adjustments, previews.
 
 use super::core::{Core, broken};
+use super::trail::Pen;
 use super::windows::Whom;
 use almoner_domain::account::AccountOwner;
+use almoner_domain::audit::Action;
 use almoner_domain::fault::Fault;
 use almoner_domain::grant::Grant;
 use almoner_domain::id::GrantId;
-use almoner_domain::ledger::{self, AdjustRefusal, Books};
+use almoner_domain::ledger::{self, AdjustRefusal, Adjustment, Books};
 use almoner_domain::ports::{
     AdjustAnswer, AdjustRequest, CarveAnswer, CarvePreview, CarveRequest, GrantAnswer, GrantRequest, PreviewLine,
     SubjectName, VoidAnswer,
@@ -25,9 +27,8 @@ impl Core {
             Whom::UnknownCustomer | Whom::UnknownUser => return Ok(GrantAnswer::UnknownCustomer),
             Whom::Known(subject) => subject,
         };
-        let mine = |grant: &&Grant| self.rows.accounts.find(eye, grant.account).is_some();
         let named = |grant: &Grant| grant.external_id.is_some() && grant.external_id == request.external_id;
-        if self.rows.grants.iter().filter(mine).any(named) {
+        if self.rows.grants.seen(eye).any(named) {
             return Ok(GrantAnswer::Taken);
         }
         let Some(account) = self.rows.account_of(eye, &subject, request.feature, now).cloned() else {
@@ -54,22 +55,27 @@ impl Core {
             return Ok(GrantAnswer::TooMany);
         }
         self.rows.write_back(eye, books);
+        let note = format!("{} of {} smallest units", grant.kind.as_str(), grant.amount.get());
+        let pen = Pen { now, realm, by: &request.by };
+        self.sign(pen, Action::IssueGrant, grant.id, subject.customer.id, note);
         Ok(GrantAnswer::Issued(grant))
     }
 
     /// Voids a grant.
-    pub fn void(&mut self, now: Timestamp, realm: Realm, id: GrantId) -> Result<VoidAnswer, Fault> {
-        let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
-        let found = self.rows.grants.iter().find(|grant| grant.id == id);
-        let Some(grant) = found.filter(|grant| self.rows.accounts.find(eye, grant.account).is_some()).cloned() else {
-            return Ok(VoidAnswer::Unknown);
-        };
-        let mut books = Books::new(now, &*entropy);
+    pub(super) fn void(&mut self, pen: Pen<'_>, id: GrantId) -> Result<VoidAnswer, Fault> {
+        let (eye, entropy) = (self.eye(pen.realm), Arc::clone(&self.entropy));
+        let Some(grant) = self.rows.grants.find(eye, id).cloned() else { return Ok(VoidAnswer::Unknown) };
+        let mut books = Books::new(pen.now, &*entropy);
         self.rows.load_chain(eye, &mut books, grant.account);
-        let all = self.rows.grants.iter().filter(|other| other.account == grant.account).cloned().collect();
+        let all = self.rows.grants.seen(eye).filter(|other| other.account == grant.account).cloned().collect();
         let voided = ledger::void(&mut books, all, id).map_err(|error| broken("void", error))?;
         let Some(voided) = voided else { return Ok(VoidAnswer::Ended(grant)) };
+        let customer = books.accounts.find(voided.account).map(|account| account.principals.customer);
         self.rows.write_back(eye, books);
+        if let Some(customer) = customer {
+            let note = format!("{} of {} smallest units taken back", voided.taken_back.get(), voided.amount.get());
+            self.sign(pen, Action::VoidGrant, id, customer, note);
+        }
         Ok(VoidAnswer::Voided(voided))
     }
 
@@ -77,9 +83,8 @@ impl Core {
     pub fn adjust(&mut self, now: Timestamp, realm: Realm, request: &AdjustRequest) -> Result<AdjustAnswer, Fault> {
         let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
         let id = request.allocation;
-        if self.rows.allocations.find(eye, id).is_none() {
-            return Ok(AdjustAnswer::Unknown);
-        }
+        let Some(allocation) = self.rows.allocations.find(eye, id) else { return Ok(AdjustAnswer::Unknown) };
+        let customer = allocation.principals.customer;
         let mut books = Books::new(now, &*entropy);
         self.rows.load_family(eye, &mut books, id);
         let adjusted = ledger::adjust(&mut books, id, request.adjustment, &request.lines);
@@ -89,6 +94,13 @@ impl Core {
             Err(AdjustRefusal::NoLine(feature)) => return Ok(AdjustAnswer::NoLine(feature)),
             Err(AdjustRefusal::Terms(refusal)) => return Ok(AdjustAnswer::Refused(refusal)),
         }
+        let action = match request.adjustment {
+            Adjustment::TopUp => Action::TopUpAllocation,
+            Adjustment::Shrink => Action::ShrinkAllocation,
+        };
+        let total: Units = request.lines.iter().map(|(_, amount)| *amount).sum();
+        let pen = Pen { now, realm, by: &request.by };
+        self.sign(pen, action, id, customer, format!("{} smallest units", total.get()));
         Ok(self.statement(realm, id).map_or(AdjustAnswer::Unknown, |there| AdjustAnswer::Adjusted(Box::new(there))))
     }
 

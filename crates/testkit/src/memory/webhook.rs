@@ -1,5 +1,6 @@
-//! The webhook endpoint in a unit of work. Nothing is delivered from memory: there is no outbox that is pumped.
+//! The webhook endpoint in a unit of work, and what the work does to deliveries.
 
+use super::deliveries::{Deed, Parcel};
 use super::work::MemoryWork;
 use almoner_domain::delivery::Delivery;
 use almoner_domain::fault::Fault;
@@ -16,12 +17,18 @@ impl Webhooks for MemoryWork {
     }
 
     async fn set(&mut self, endpoint: &WebhookEndpoint) -> Result<(), Fault> {
-        self.catalogue().webhook = Some(endpoint.clone());
+        let there = &mut self.catalogue().webhook;
+        let created_at = there.as_ref().map_or(endpoint.created_at, |there| there.created_at);
+        *there = Some(WebhookEndpoint { created_at, ..endpoint.clone() });
         Ok(())
     }
 
     async fn remove(&mut self) -> Result<bool, Fault> {
-        Ok(self.catalogue().webhook.take().is_some())
+        let was_there = self.catalogue().webhook.take().is_some();
+        if was_there {
+            self.deeds().push(Deed::GiveUp("the endpoint was removed"));
+        }
+        Ok(was_there)
     }
 
     async fn announce(&mut self, notice: &Notice) -> Result<(), Fault> {
@@ -29,11 +36,15 @@ impl Webhooks for MemoryWork {
         Ok(())
     }
 
-    async fn delivery(&mut self, _: NoticeId) -> Result<Option<Delivery>, Fault> {
-        Ok(None)
+    async fn delivery(&mut self, id: NoticeId) -> Result<Option<Delivery>, Fault> {
+        Ok(self.parcel(id).map(|parcel| parcel.delivery))
     }
 
-    async fn deliver_again(&mut self, _: NoticeId) -> Result<bool, Fault> {
-        Ok(false)
+    async fn deliver_again(&mut self, id: NoticeId) -> Result<bool, Fault> {
+        let has_ended = self.parcel(id).is_some_and(|parcel: Parcel| !parcel.is_pending());
+        if has_ended {
+            self.deeds().push(Deed::Again(id));
+        }
+        Ok(has_ended)
     }
 }

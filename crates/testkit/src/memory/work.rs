@@ -2,13 +2,14 @@
 
 use super::catalogue::Catalogue;
 use super::core::Core;
+use super::deliveries::{Deed, Parcel};
 use super::ports::MemoryStore;
 use almoner_domain::agent::Agent;
 use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
-use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, SubscriptionId, UserId};
+use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, NoticeId, PlanId, SubscriptionId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::notice::{Change, Notice};
 use almoner_domain::plan::{Plan, PlanVersion};
@@ -66,8 +67,12 @@ pub(super) struct MemoryWork {
     catalogue: Catalogue,
     changed: bool,
     keys_changed: bool,
+    /// Entries of the audit trail.
+    audit: Vec<AuditEntry>,
     /// Entries for the outbox.
     notices: Vec<Notice>,
+    /// What is done to deliveries.
+    deeds: Vec<Deed>,
     /// Customers of whom a share was added: it is carved now where the current window is open.
     shared: Vec<CustomerId>,
 }
@@ -82,7 +87,9 @@ impl MemoryWork {
             catalogue,
             changed: false,
             keys_changed: false,
+            audit: Vec::new(),
             notices: Vec::new(),
+            deeds: Vec::new(),
             shared: Vec::new(),
         }
     }
@@ -95,6 +102,19 @@ impl MemoryWork {
     /// What is written to the outbox with it.
     pub(super) fn notices(&mut self) -> &mut Vec<Notice> {
         &mut self.notices
+    }
+
+    /// What is done to deliveries with it, in this order.
+    pub(super) fn deeds(&mut self) -> &mut Vec<Deed> {
+        &mut self.deeds
+    }
+
+    /// A delivery with what was done to it.
+    pub(super) fn parcel(&self, id: NoticeId) -> Option<Parcel> {
+        let core = self.store.core();
+        let mut parcel = core.rows.parcels.find(core.eye(self.realm), id).cloned()?;
+        self.deeds.iter().for_each(|deed| parcel.suffer(*deed, self.now));
+        Some(parcel)
     }
 }
 
@@ -153,7 +173,12 @@ impl Work for MemoryWork {
         if self.keys_changed {
             core.rows.changes.push((self.realm, Change::Keys));
         }
+        let eye = core.eye(self.realm);
+        self.audit.into_iter().for_each(|entry| core.rows.audit.put(eye, entry.id, entry));
         core.rows.notices.extend(self.notices.into_iter().map(|notice| (self.realm, notice)));
+        for deed in self.deeds {
+            core.do_to_all(self.now, self.realm, deed);
+        }
         for customer in self.shared {
             core.open_windows(self.now, self.realm, customer)?;
         }
@@ -337,7 +362,7 @@ impl Subscriptions for MemoryWork {
 #[async_trait]
 impl AuditTrail for MemoryWork {
     async fn record(&mut self, entry: &AuditEntry) -> Result<(), Fault> {
-        self.catalogue.audit.push(entry.clone());
+        self.audit.push(entry.clone());
         Ok(())
     }
 }

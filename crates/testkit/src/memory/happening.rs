@@ -1,0 +1,82 @@
+//! What there is to tell of an entry of the outbox, as it stands when it is told.
+
+use super::rows::Rows;
+use super::table::Eye;
+use almoner_domain::account::{Account, AccountOwner};
+use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line};
+use almoner_domain::id::{AccountId, AllocationId};
+use almoner_domain::notice::{Event, Notice};
+use almoner_domain::principal::Principals;
+use almoner_domain::time::Timestamp;
+
+impl Rows {
+    /// What an entry tells of; none of what no webhook does.
+    pub(super) fn tell(&self, eye: Eye, notice: &Notice) -> Option<Happening> {
+        use HappeningKind as Kind;
+        let (kind, about) = match notice.event {
+            Event::Test => (Kind::Test, None),
+            Event::LeaseInDoubt(_) => return None,
+            Event::AllocationCreated(id) | Event::AllocationEnded(id, _) => {
+                (Kind::parse(notice.event.parts().0)?, Some(self.about_allocation(eye, id)?))
+            }
+            Event::ThresholdReached(id) => {
+                self.of_account(eye, id, Kind::AllocationThreshold, Kind::EntitlementThreshold)?
+            }
+            Event::Exhausted(id) => self.of_account(eye, id, Kind::AllocationExhausted, Kind::EntitlementExhausted)?,
+            Event::EntitlementReset(id) => self.of_account(eye, id, Kind::EntitlementReset, Kind::EntitlementReset)?,
+        };
+        Some(Happening { notice: notice.id, kind, at: notice.at, about })
+    }
+
+    /// Of one kind where an allocation owns the account, else of the other.
+    fn of_account(
+        &self,
+        eye: Eye,
+        id: AccountId,
+        allocations: HappeningKind,
+        entitlements: HappeningKind,
+    ) -> Option<(HappeningKind, Option<About>)> {
+        let account = self.accounts.find(eye, id)?;
+        let (kind, holder, window_end) = match account.owner {
+            AccountOwner::Entitlement(id) => (entitlements, Holder::Entitlement(id), account.window.end),
+            AccountOwner::Allocation(id) => {
+                let allocation = self.allocations.find(eye, id)?.clone();
+                let expires_at = allocation.expires_at;
+                (allocations, Holder::Allocation(Box::new(allocation)), Some(expires_at))
+            }
+        };
+        Some((kind, Some(self.about(eye, account.principals, holder, &[account], window_end)?)))
+    }
+
+    fn about_allocation(&self, eye: Eye, id: AllocationId) -> Option<About> {
+        let allocation = self.allocations.find(eye, id)?.clone();
+        let accounts: Vec<&Account> =
+            allocation.lines.iter().filter_map(|line| self.accounts.find(eye, line.account)).collect();
+        let (whom, expires_at) = (allocation.principals, allocation.expires_at);
+        self.about(eye, whom, Holder::Allocation(Box::new(allocation)), &accounts, Some(expires_at))
+    }
+
+    fn about(
+        &self,
+        eye: Eye,
+        whom: Principals,
+        holder: Holder,
+        accounts: &[&Account],
+        window_end: Option<Timestamp>,
+    ) -> Option<About> {
+        let known = self.catalogue(eye.realm)?;
+        let line = |account: &&Account| {
+            let feature = known.features.iter().find(|feature| feature.id == account.feature)?.clone();
+            Some(Line { feature, balance: account.balance })
+        };
+        Some(About {
+            customer: known.customers.iter().find(|customer| customer.id == whom.customer)?.clone(),
+            user: known.users.iter().find(|user| Some(user.id) == whom.user).cloned(),
+            agent: known.agents.iter().find(|agent| Some(agent.id) == whom.agent).cloned(),
+            session: whom.session.and_then(|id| self.sessions.find(eye, id).cloned()),
+            holder,
+            lines: accounts.iter().filter_map(line).collect(),
+            window_end,
+        })
+    }
+}
