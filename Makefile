@@ -7,7 +7,7 @@ export ADDR ?= 127.0.0.1:8080
 export DATA_DIR ?= .data
 export RELEASE ?= 0
 
-.PHONY: help run test check bench generate clean
+.PHONY: help run test check bench seeds generate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ check: ## the quick part of test: format, lints, tidiness
 
 bench: ## measurements; BENCH=decision, journal or load for one of them
 	@benches/run.sh
+
+seeds: ## plant each seeded bug in a copy and see that its test fails; needs DATABASE_URL_TEST
+	cargo run --bin seeds
 
 generate: ## write the generated files anew (OpenAPI, configuration reference)
 	cargo build --workspace --bins --tests

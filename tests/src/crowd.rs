@@ -3,6 +3,7 @@
 
 use almoner_app::{App, agents, customers, features, keys, plans, subscriptions, tenants, users};
 use almoner_domain::agent::SessionName;
+use almoner_domain::calendar::Calendar;
 use almoner_domain::caller::{Caller, Who};
 use almoner_domain::customer::Role;
 use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict};
@@ -10,7 +11,7 @@ use almoner_domain::feature::{Durability, ExcessRule, FeatureKind, Meter};
 use almoner_domain::id::{AgentId, DecisionId, FeatureId, Id, NodeId};
 use almoner_domain::key::KeyKind;
 use almoner_domain::lease::Incarnation;
-use almoner_domain::period::{Calendar, UsagePeriod};
+use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::Offer;
 use almoner_domain::ports::{CarveAnswer, CarveRequest, LeaseBatch, Ledger, Source, SubjectName};
 use almoner_domain::scope::Scope;

@@ -19,6 +19,7 @@ pub mod program;
 pub mod proxy;
 pub mod receiver;
 pub mod rows;
+pub mod seeds;
 pub mod server;
 pub mod shop;
 pub mod traffic;

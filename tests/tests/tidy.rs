@@ -3,6 +3,7 @@
 //! Each failure says what to do. The map behind it is `crates/README.md`; a law that proves wrong is changed there and
 //! here in one commit that says why. This suite reads files and `cargo metadata`, and runs none of our code.
 
+use almoner_tests::seeds::SEEDS;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -56,6 +57,34 @@ const MACHINE_PATHS: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
 const IGNORED: &str = concat!("#[ig", "nore");
 const SLEEPS: &[&str] = &[concat!("sle", "ep("), concat!("sle", "ep_until(")];
+
+/// `cargo run --bin seeds` takes too long to be run with every change, so this sees that it could be.
+#[test]
+fn each_seeded_bug_can_still_be_planted() {
+    let mut faults = Vec::new();
+    for seed in SEEDS {
+        let count = read(seed.file).matches(seed.before).count();
+        if count != 1 {
+            faults.push(format!("{}: what is replaced in {} stands there {count} times", seed.says, seed.file));
+        }
+        let suites = [format!("tests/tests/{}", seed.suite), format!("crates/storage/tests/{}", seed.suite)];
+        let test = format!("fn {}(", seed.test.rsplit("::").next().unwrap_or_default());
+        let is_there = suites.iter().any(|suite| {
+            let folder = root().join(suite);
+            let inside = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            inside
+                .chain([folder.with_extension("rs")])
+                .any(|file| std::fs::read_to_string(file).is_ok_and(|text| text.contains(&test)))
+        });
+        if !is_there {
+            faults.push(format!("{}: no test `{}` in suite `{}`", seed.says, seed.test, seed.suite));
+        }
+    }
+    report(
+        &faults,
+        "The code or the test has moved on: seed the bug where the promise is kept now, in tests/src/seeds.rs.",
+    );
+}
 
 #[test]
 fn imports_only_go_down() {
