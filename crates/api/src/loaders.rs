@@ -12,9 +12,10 @@ use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
 use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
-    UserId,
+    SubscriptionId, UserId,
 };
 use almoner_domain::plan::{Plan, PlanVersion};
+use almoner_domain::subscription::Subscription;
 use async_graphql::Error;
 use async_graphql::dataloader::Loader;
 use async_graphql::runtime::Timer;
@@ -73,4 +74,5 @@ loaders! {
     AccountId => Account, accounts_among;
     DecisionId => Decision, decisions_among;
     GrantId => Grant, grants_among;
+    SubscriptionId => Subscription, subscriptions_among;
 }

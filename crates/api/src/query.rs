@@ -8,12 +8,13 @@ use crate::object::{
     AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode,
     MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost,
 };
-use crate::object::{AuditObject, GrantNode, PreviewObject};
+use crate::object::{AuditObject, GrantNode, PreviewObject, SubscriptionNode};
 use crate::object::{DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{QueueObject, ScheduleObject};
 use almoner_app::{agents, customers, directory, features, keys, plans, queues, schedules, webhooks};
 use almoner_domain::id::{
-    AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId, UserId,
+    AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
+    SubscriptionId, UserId,
 };
 use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter};
 use almoner_domain::text::{ExternalId, FeatureKey, Named};
@@ -356,6 +357,7 @@ async fn node(asker: &Asker, id: &ID) -> Result<Option<Node>> {
         AllocationId => Allocation(AllocationNode),
         DecisionId => Decision(DecisionNode),
         GrantId => Grant(GrantNode),
+        SubscriptionId => Subscription(SubscriptionNode),
     }
     Ok(None)
 }

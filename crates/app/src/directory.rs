@@ -15,12 +15,13 @@ use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
 use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
-    UserId,
+    SubscriptionId, UserId,
 };
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{AllocationFilter, DecisionFilter};
 use almoner_domain::principal::Principals;
+use almoner_domain::subscription::Subscription;
 
 /// Use cases that every reach answers alike: what the tenant offers, and the agents that it knows.
 macro_rules! offered {
@@ -91,6 +92,18 @@ pub async fn customers_among(caller: &Caller, desk: &Desk, ids: Vec<CustomerId>)
     let (realm, reach) = authority::looks(caller)?;
     let mut found = desk.directory.customers_among(realm, ids).await?;
     found.retain(|customer| reach.has_customer(customer.id));
+    Ok(found)
+}
+
+/// Subscriptions by id, seen by whoever sees their customers.
+pub async fn subscriptions_among(
+    caller: &Caller,
+    desk: &Desk,
+    ids: Vec<SubscriptionId>,
+) -> Result<Vec<Subscription>, FindError> {
+    let (realm, reach) = authority::looks(caller)?;
+    let mut found = desk.directory.subscriptions_among(realm, ids).await?;
+    found.retain(|subscription| reach.has_customer(subscription.customer));
     Ok(found)
 }
 

@@ -5,7 +5,8 @@ use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::{
-    account, agent, allocation, audit, customer, decision, delivery, feature, grant, plan, plan_version, session, user,
+    account, agent, allocation, audit, customer, decision, delivery, feature, grant, plan, plan_version, session,
+    subscription, user,
 };
 use almoner_domain::account::Account;
 use almoner_domain::agent::{Agent, Session};
@@ -19,11 +20,12 @@ use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
 use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, Id, PlanId, PlanVersionId, SessionId,
-    UserId,
+    SubscriptionId, UserId,
 };
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
+use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
 use sea_orm::entity::prelude::Uuid;
@@ -236,6 +238,10 @@ impl Directory for SqlStore {
 
     async fn grants_among(&self, realm: Realm, ids: Vec<GrantId>) -> Result<Vec<Grant>, Fault> {
         self.read("grants_among", realm, move |tx| set!(tx, grant, ids)).await
+    }
+
+    async fn subscriptions_among(&self, realm: Realm, ids: Vec<SubscriptionId>) -> Result<Vec<Subscription>, Fault> {
+        self.read("subscriptions_among", realm, move |tx| set!(tx, subscription, ids)).await
     }
 
     async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault> {

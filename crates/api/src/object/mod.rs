@@ -10,6 +10,7 @@ mod feature;
 mod grant;
 mod key;
 mod movement;
+mod period;
 mod plan;
 mod queue;
 mod schedule;
@@ -28,7 +29,8 @@ pub(crate) use feature::{DurabilityName, FeatureKindName, FeatureNode, decimal};
 pub(crate) use grant::GrantNode;
 pub(crate) use key::{KeyKindName, KeyObject};
 pub(crate) use movement::{MovementNode, MovementsFilter};
-pub(crate) use plan::{PlanNode, PlanVersionNode, UsagePeriodName};
+pub(crate) use period::{UsagePeriodName, WeekdayName};
+pub(crate) use plan::{PlanNode, PlanVersionNode};
 pub(crate) use preview::PreviewObject;
 pub(crate) use queue::QueueObject;
 pub(crate) use schedule::ScheduleObject;
@@ -63,6 +65,8 @@ pub(crate) enum Node {
     Decision(DecisionNode),
     /// A grant.
     Grant(GrantNode),
+    /// A subscription.
+    Subscription(SubscriptionNode),
 }
 
 /// An id on the wire.

@@ -1,6 +1,6 @@
 //! Subscriptions.
 
-use super::{PlanVersionNode, instant, there, wire_id};
+use super::{CustomerNode, PlanVersionNode, instant, there, wire_id};
 use crate::asker::asker;
 use almoner_domain::subscription::Subscription;
 use async_graphql::{Context, ID, Object, Result};
@@ -11,8 +11,13 @@ pub(crate) struct SubscriptionNode(pub(crate) Subscription);
 #[Object(name = "PlanSubscription")]
 impl SubscriptionNode {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         wire_id(self.0.id)
+    }
+
+    /// Whose.
+    async fn customer(&self, context: &Context<'_>) -> Result<CustomerNode> {
+        Ok(CustomerNode(there(asker(context)?.loader.load_one(self.0.customer).await?)?))
     }
 
     /// On which terms.
@@ -23,6 +28,11 @@ impl SubscriptionNode {
     /// Where its periods start.
     async fn anchor(&self) -> String {
         instant(self.0.calendar.anchor())
+    }
+
+    /// The same as clocks show it in the zone.
+    async fn local_anchor(&self) -> String {
+        self.0.calendar.local_anchor()
     }
 
     /// In whose civil time: an IANA zone.

@@ -11,10 +11,11 @@ use crate::feature::Feature;
 use crate::grant::Grant;
 use crate::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, KeyId, PlanId, PlanVersionId,
-    SessionId, UserId,
+    SessionId, SubscriptionId, UserId,
 };
 use crate::page::{Page, Stretch};
 use crate::plan::{Plan, PlanVersion};
+use crate::subscription::Subscription;
 use crate::tenant::Realm;
 use crate::time::Timestamp;
 use async_trait::async_trait;
@@ -116,6 +117,8 @@ pub trait Directory: Send + Sync {
     async fn decisions_among(&self, realm: Realm, ids: Vec<DecisionId>) -> Result<Vec<Decision>, Fault>;
     /// Those of these grants that the realm has, in any order.
     async fn grants_among(&self, realm: Realm, ids: Vec<GrantId>) -> Result<Vec<Grant>, Fault>;
+    /// Those of these subscriptions that the realm has, in any order.
+    async fn subscriptions_among(&self, realm: Realm, ids: Vec<SubscriptionId>) -> Result<Vec<Subscription>, Fault>;
     /// Grants into these accounts, each account's oldest first.
     async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault>;
     /// Those of these accounts that the realm has, in any order.
