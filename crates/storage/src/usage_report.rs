@@ -54,7 +54,10 @@ enum Sums {
 fn largest(query: &UsageQuery, picked: &str, sums: Sums) -> String {
     let names: Vec<&str> = key_columns(query).collect();
     // Something to order and to part by, where it is grouped by nothing.
-    let names = if names.is_empty() { "whole".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() { vec!["whole"] } else { names };
+    // What comes to the same is in the order of its keys, of which the two databases put nothing at different ends.
+    let order = names.iter().map(|name| format!("{name} NULLS FIRST")).collect::<Vec<_>>().join(", ");
+    let names = names.join(", ");
     let measure = match query.measure() {
         Measure::Units => "units",
         Measure::Calls => "calls",
@@ -68,10 +71,10 @@ fn largest(query: &UsageQuery, picked: &str, sums: Sums) -> String {
         ),
     };
     if query.bucket().is_none() {
-        return format!("SELECT * FROM ({sums}) AS summed ORDER BY {measure} DESC, {names} LIMIT {top}");
+        return format!("SELECT * FROM ({sums}) AS summed ORDER BY {measure} DESC, {order} LIMIT {top}");
     }
     format!(
-        "SELECT * FROM (SELECT ranked.*, dense_rank() OVER (ORDER BY total DESC, {names}) AS place FROM \
+        "SELECT * FROM (SELECT ranked.*, dense_rank() OVER (ORDER BY total DESC, {order}) AS place FROM \
          (SELECT summed.*, sum({measure}) OVER (PARTITION BY {names}) AS total FROM ({sums}) AS summed) AS ranked) \
          AS placed WHERE place <= {top} ORDER BY start, place"
     )
@@ -193,13 +196,17 @@ fn stretch<'t, E: Owned>(
         };
         columns.push((Expr::col(column), KEYS[at]));
     }
-    columns.push((Expr::cust("CAST(sum(calls) AS BIGINT)"), "calls"));
-    columns.push((Expr::cust("CAST(sum(denied) AS BIGINT)"), "denied"));
-    columns.push((Expr::cust("CAST(sum(units) AS BIGINT)"), "units"));
+    // Where sessions are told apart there are hardly fewer sets than rows: to sum them up first would be to do it twice.
+    let is_summed = !(says && of_sessions(query));
+    for name in ["calls", "denied", "units"] {
+        let sum = || Expr::cust(format!("CAST(sum({name}) AS BIGINT)"));
+        columns.push((if is_summed { sum() } else { Expr::col(name) }, name));
+    }
     columns.extend(says.then(|| (Expr::col("dimensions"), "dimensions")));
     let ids = query.keys().iter().zip(KEYS).filter(|(key, _)| !matches!(key, UsageKey::Dimension(_)));
     let by = ids.map(|(_, name)| name).chain(query.bucket().map(|_| "start")).chain(says.then_some("dimensions"));
-    let sums = rows.pick(columns).by(by);
+    let picked = rows.pick(columns);
+    let sums = if is_summed { picked.by(by) } else { picked };
     if says { sums.over(|sums| told_apart(tx.backend(), query, sums)) } else { sums }
 }
 
@@ -227,11 +234,11 @@ fn told_apart(backend: DbBackend, query: &UsageQuery, sums: &mut SelectStatement
     }
 }
 
-/// What was said under a name, whatever letters it has.
+/// What was said under a name, whatever letters it has; compared byte by byte, whatever language the database speaks.
 fn said(backend: DbBackend, name: &DimensionName) -> Expr {
     let name = name.as_str();
     match backend {
-        DbBackend::Postgres => Expr::cust_with_values("(dimensions::jsonb ->> $1)", [name]),
+        DbBackend::Postgres => Expr::cust_with_values("((dimensions::jsonb ->> $1) COLLATE \"C\")", [name]),
         // A path is quicker, and cannot hold a quote.
         _ if name.contains(['"', '\\']) => {
             Expr::cust_with_values("(SELECT value FROM json_each(dimensions) WHERE key = ?)", [name])
