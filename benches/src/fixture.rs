@@ -2,11 +2,12 @@
 
 use almoner_app::{App, agents, customers, features, keys, plans, subscriptions, tenants};
 use almoner_domain::agent::SessionName;
+use almoner_domain::calendar::Calendar;
 use almoner_domain::caller::{Caller, Who};
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter};
 use almoner_domain::id::{AgentId, AllocationId, CustomerId, Id};
 use almoner_domain::key::KeyKind;
-use almoner_domain::period::{Calendar, UsagePeriod};
+use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::Offer;
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Ledger, Source, SubjectName};
 use almoner_domain::scope::Scope;

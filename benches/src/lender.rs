@@ -3,6 +3,7 @@
 
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::Author;
+use almoner_domain::calendar::Window;
 use almoner_domain::decision::{Decision, Level};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter};
@@ -10,7 +11,6 @@ use almoner_domain::id::{AllocationId, HoldId, Id, LeaseId, NodeId};
 use almoner_domain::key::{ApiKey, KeyHash, KeyKind, hint};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply, LeaseReport, Wish};
 use almoner_domain::notice::Change;
-use almoner_domain::period::Window;
 use almoner_domain::ports::{
     CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, HoldStanding, LeaseBatch, Ledger, Lookup,
     SubjectName, SubjectStanding, Swept,

@@ -60,14 +60,35 @@ need_receivers() {
   local folder pins
   folder=$(dirname "$0")/../../tests/receivers
   need_node
-  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then install "Python 3 with venv" python3 python3-venv; fi
+  need_venv
   pins=$(cat "$folder/package-lock.json" "$folder/requirements.txt" | sha256sum)
   if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$pins" ]; then return; fi
   echo "Installing what the receivers of webhooks need" >&2
   npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$folder" >&2
-  python3 -m venv --clear "$folder/.venv"
-  "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$folder/requirements.txt" >&2
+  make_venv "$folder"
   echo "$pins" >"$folder/.installed"
+}
+
+# What other implementations that results are compared with need (tests/oracles).
+need_oracles() {
+  local folder pins
+  folder=$(dirname "$0")/../../tests/oracles
+  need_venv
+  pins=$(sha256sum <"$folder/requirements.txt")
+  if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$pins" ]; then return; fi
+  echo "Installing what the oracles need" >&2
+  make_venv "$folder"
+  echo "$pins" >"$folder/.installed"
+}
+
+need_venv() {
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then install "Python 3 with venv" python3 python3-venv; fi
+}
+
+# make_venv FOLDER: what its requirements.txt pins, in FOLDER/.venv.
+make_venv() {
+  python3 -m venv --clear "$1/.venv"
+  "$1/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$1/requirements.txt" >&2
 }
 
 for need in "$@"; do
@@ -76,8 +97,9 @@ for need in "$@"; do
     postgres) need_postgres ;;
     receivers) need_receivers ;;
     clients) need_clients ;;
+    oracles) need_oracles ;;
     *)
-      echo "prerequisites.sh: unknown need '$need'; known: compiler, postgres, receivers, clients" >&2
+      echo "prerequisites.sh: unknown need '$need'; known: compiler, postgres, receivers, clients, oracles" >&2
       exit 2
       ;;
   esac

@@ -120,7 +120,7 @@ libtest() {
   count "$1" "$status" "${sums% *}" "${sums#* }"
 }
 
-deploy/dev/prerequisites.sh compiler clients receivers
+deploy/dev/prerequisites.sh compiler clients receivers oracles
 if [ -z "${DATABASE_URL_TEST:-}" ]; then deploy/dev/prerequisites.sh postgres; fi
 start_guard
 if [ -z "${DATABASE_URL_TEST:-}" ]; then start_postgres; fi

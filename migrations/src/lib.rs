@@ -27,6 +27,7 @@ mod m20261124_000013_schedule;
 mod m20261124_000014_webhook;
 mod m20261124_000015_usage;
 mod m20261125_000016_usage_session_days;
+mod m20261125_000017_local_anchor;
 mod column;
 mod index;
 mod realm;
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000014_webhook::Migration),
             Box::new(m20261124_000015_usage::Migration),
             Box::new(m20261125_000016_usage_session_days::Migration),
+            Box::new(m20261125_000017_local_anchor::Migration),
         ]
     }
 }

@@ -3,8 +3,8 @@
 //! In each committed state, for each account: `granted = free + carved + leased + held + used + lapsed`, each at least zero.
 //! [`Balance::post`] is the only way to change a balance, and it cannot break the equation.
 
+use crate::calendar::Window;
 use crate::id::{AccountId, AllocationId, EntitlementId, FeatureId};
-use crate::period::Window;
 use crate::principal::Principals;
 use crate::units::Units;
 use thiserror::Error;

@@ -26,6 +26,7 @@ pub mod movement;
 pub mod notice;
 pub mod page;
 pub mod period;
+pub mod calendar;
 pub mod plan;
 pub mod ports;
 pub mod principal;

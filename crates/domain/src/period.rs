@@ -1,128 +1,230 @@
-//! Usage periods and the windows they cut time into.
-//!
-//! Windows tile time: the end of one is the start of the next, so no instant has two quotas or none.
-//! Each start is computed from the anchor, never from the start before it: 31 January is followed by
-//! 28 February and then by 31 March again.
+//! Usage periods: how long a quota lasts before it renews, and what its windows are counted from.
 
-use crate::time::Timestamp;
-use jiff::tz::TimeZone;
-use jiff::{Span, Zoned};
+use std::fmt;
 use thiserror::Error;
 
-/// How long a quota lasts before it renews.
+/// The longest period, in units of it: a thousand years are as good as never.
+pub const COUNT_MAX: u16 = 1_000;
+/// The longest period of hours that is counted from the calendar: hours begin anew each day.
+pub const ALIGNED_HOURS_MAX: u16 = 24;
+
+/// What periods are measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UsagePeriod {
-    /// A month of the subscription's calendar.
+pub enum PeriodUnit {
+    /// Sixty minutes of real time, whatever clocks do.
+    Hour,
+    /// A day of the calendar: 23 or 25 hours where clocks change.
+    Day,
+    /// Seven days.
+    Week,
+    /// A month of the calendar.
     Month,
-    /// It never renews.
-    Never,
+    /// Three months.
+    Quarter,
+    /// Twelve months.
+    Year,
 }
 
-impl UsagePeriod {
+impl PeriodUnit {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 6] = [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
+
     /// The word on the wire and in tables.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
             Self::Month => "month",
-            Self::Never => "never",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        }
+    }
+
+    /// Reads the word, one or many: `day` or `days`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let word = text.strip_suffix('s').unwrap_or(text);
+        Self::ALL.into_iter().find(|unit| unit.as_str() == word)
+    }
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Weekday {
+    /// The first by ISO 8601.
+    Monday,
+    /// The second.
+    Tuesday,
+    /// The third.
+    Wednesday,
+    /// The fourth.
+    Thursday,
+    /// The fifth.
+    Friday,
+    /// The sixth.
+    Saturday,
+    /// The seventh.
+    Sunday,
+}
+
+impl Weekday {
+    /// All of them, in the order of ISO 8601.
+    pub const ALL: [Self; 7] =
+        [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
+
+    /// The word on the wire and in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Month, Self::Never].into_iter().find(|p| p.as_str() == text)
+        Self::ALL.into_iter().find(|day| day.as_str() == text)
+    }
+
+    /// Days after Monday.
+    pub const fn days_after_monday(self) -> i64 {
+        self as i64
     }
 }
 
-/// Where a subscription's periods start, and in whose civil time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Calendar {
-    anchor: Timestamp,
-    zone: TimeZone,
+/// What a period's windows are counted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Alignment {
+    /// The subscription's anchor: a month from the 15th to the 15th.
+    Anchor,
+    /// The calendar of the subscription's zone: a month from the 1st to the 1st, hours and days from midnight.
+    Calendar {
+        /// Where weeks begin. Periods of another unit have no use for it.
+        week_start: Weekday,
+    },
 }
 
-/// One usage period: from `start`, to just before `end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Window {
-    /// Its first instant.
-    pub start: Timestamp,
-    /// The first instant after it; none when it never ends.
-    pub end: Option<Timestamp>,
+/// A length of time after which a quota renews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Recurrence {
+    count: u16,
+    unit: PeriodUnit,
+    alignment: Alignment,
 }
 
-/// Why a calendar or its windows cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CalendarError {
-    /// Not in the IANA time zone database.
-    #[error("must be an IANA time zone such as Europe/Paris")]
-    Zone,
-    /// Outside the years that civil time is known for, or before the anchor.
-    #[error("lies outside the calendar")]
-    OutOfRange,
+/// How long a quota lasts before it renews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsagePeriod {
+    /// So long, again and again.
+    Every(Recurrence),
+    /// It never renews.
+    Never,
 }
 
-impl Window {
-    /// Does `at` fall into it?
-    pub fn contains(&self, at: Timestamp) -> bool {
-        self.start <= at && self.end.is_none_or(|end| at < end)
-    }
+/// Why a period cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PeriodError {
+    /// Not a period.
+    #[error("must be hour, day, week, month, quarter, year, a number of them such as \"2 weeks\", or never")]
+    Unknown,
+    /// None, or too many.
+    #[error("must be between 1 and {COUNT_MAX} of its unit")]
+    Count,
+    /// More hours than a day has.
+    #[error("must be at most {ALIGNED_HOURS_MAX} hours where it is aligned to the calendar: hours begin anew each day")]
+    Hours,
 }
 
-impl Calendar {
-    /// A calendar whose periods start at `anchor` in the IANA time zone `zone`.
-    pub fn new(anchor: Timestamp, zone: &str) -> Result<Self, CalendarError> {
-        let zone = TimeZone::get(zone).map_err(|_| CalendarError::Zone)?;
-        // A name is kept and stored: a zone without one (a POSIX rule, say) could not be read back.
-        if zone.iana_name().is_none() {
-            return Err(CalendarError::Zone);
+impl Recurrence {
+    /// So many units, counted from there.
+    ///
+    /// # Errors
+    /// [`PeriodError::Count`] for none or more than [`COUNT_MAX`], [`PeriodError::Hours`] for more than
+    /// [`ALIGNED_HOURS_MAX`] hours of the calendar.
+    pub fn new(count: u16, unit: PeriodUnit, alignment: Alignment) -> Result<Self, PeriodError> {
+        if count == 0 || count > COUNT_MAX {
+            return Err(PeriodError::Count);
         }
-        Ok(Self { anchor, zone })
-    }
-
-    /// The first instant of the first period.
-    pub fn anchor(&self) -> Timestamp {
-        self.anchor
-    }
-
-    /// The IANA name of the zone.
-    pub fn zone(&self) -> &str {
-        self.zone.iana_name().unwrap_or("UTC")
-    }
-
-    /// The window of `period` that `at` falls into. An instant before the anchor has none.
-    pub fn window_at(&self, period: UsagePeriod, at: Timestamp) -> Result<Window, CalendarError> {
-        if at < self.anchor {
-            return Err(CalendarError::OutOfRange);
+        if unit == PeriodUnit::Hour && alignment != Alignment::Anchor && count > ALIGNED_HOURS_MAX {
+            return Err(PeriodError::Hours);
         }
-        match period {
-            UsagePeriod::Never => Ok(Window { start: self.anchor, end: None }),
-            UsagePeriod::Month => self.month_at(at),
+        Ok(Self { count, unit, alignment })
+    }
+
+    /// How many units.
+    pub const fn count(self) -> u16 {
+        self.count
+    }
+
+    /// Of what.
+    pub const fn unit(self) -> PeriodUnit {
+        self.unit
+    }
+
+    /// Counted from where.
+    pub const fn alignment(self) -> Alignment {
+        self.alignment
+    }
+}
+
+impl UsagePeriod {
+    /// A month from the subscription's anchor.
+    pub const MONTH: Self = Self::every(PeriodUnit::Month);
+
+    /// One unit from the subscription's anchor.
+    pub const fn every(unit: PeriodUnit) -> Self {
+        Self::Every(Recurrence { count: 1, unit, alignment: Alignment::Anchor })
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes: `never`, or `[count ]unit[ aligned[ weekday]]`, such as `month`, `2 weeks`,
+    /// `day aligned` and `week aligned sunday`.
+    ///
+    /// # Errors
+    /// Those of [`Recurrence::new`], and [`PeriodError::Unknown`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, PeriodError> {
+        if text == "never" {
+            return Ok(Self::Never);
         }
-    }
-
-    fn month_at(&self, at: Timestamp) -> Result<Window, CalendarError> {
-        let anchor = self.civil(self.anchor)?;
-        let here = self.civil(at)?;
-        let months = |z: &Zoned| i32::from(z.year()) * 12 + i32::from(z.month());
-        // The calendar months between the two are the answer, or one too many (the anchor's day is still to come), or one too
-        // few (the clocks went back over the turn of a month, after it had begun).
-        let mut index = months(&here) - months(&anchor);
-        if at < self.month_start(&anchor, index)? {
-            index -= 1;
-        } else if self.month_start(&anchor, index + 1)? <= at {
-            index += 1;
+        let mut words = text.split(' ').peekable();
+        let count = match words.peek().map(|word| word.parse::<u16>()) {
+            Some(Ok(count)) => {
+                words.next();
+                count
+            }
+            _ => 1,
+        };
+        let unit = words.next().and_then(PeriodUnit::parse).ok_or(PeriodError::Unknown)?;
+        let alignment = match (words.next(), words.next()) {
+            (None, _) => Alignment::Anchor,
+            (Some("aligned"), None) => Alignment::Calendar { week_start: Weekday::Monday },
+            (Some("aligned"), Some(day)) => {
+                Alignment::Calendar { week_start: Weekday::parse(day).ok_or(PeriodError::Unknown)? }
+            }
+            _ => return Err(PeriodError::Unknown),
+        };
+        if words.next().is_some() {
+            return Err(PeriodError::Unknown);
         }
-        Ok(Window { start: self.month_start(&anchor, index)?, end: Some(self.month_start(&anchor, index + 1)?) })
+        Recurrence::new(count, unit, alignment).map(Self::Every)
     }
+}
 
-    fn month_start(&self, anchor: &Zoned, index: i32) -> Result<Timestamp, CalendarError> {
-        let span = Span::new().try_months(index).map_err(|_| CalendarError::OutOfRange)?;
-        let start = anchor.checked_add(span).map_err(|_| CalendarError::OutOfRange)?;
-        Ok(Timestamp::from_micros(start.timestamp().as_microsecond()))
-    }
-
-    fn civil(&self, at: Timestamp) -> Result<Zoned, CalendarError> {
-        let instant = jiff::Timestamp::from_microsecond(at.as_micros()).map_err(|_| CalendarError::OutOfRange)?;
-        Ok(instant.to_zoned(self.zone.clone()))
+impl fmt::Display for UsagePeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Every(Recurrence { count, unit, alignment }) = self else { return f.write_str("never") };
+        match count {
+            1 => f.write_str(unit.as_str())?,
+            count => write!(f, "{count} {}s", unit.as_str())?,
+        }
+        match alignment {
+            Alignment::Anchor => Ok(()),
+            Alignment::Calendar { week_start: Weekday::Monday } => f.write_str(" aligned"),
+            Alignment::Calendar { week_start } => write!(f, " aligned {}", week_start.as_str()),
+        }
     }
 }
 
@@ -130,30 +232,23 @@ impl Calendar {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        Timestamp::parse(text).unwrap()
+    #[test]
+    fn a_period_reads_back_as_it_was_written() {
+        for text in ["never", "month", "2 weeks", "day aligned", "week aligned sunday", "12 hours", "1000 years"] {
+            assert_eq!(UsagePeriod::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(UsagePeriod::parse("1 months"), Ok(UsagePeriod::MONTH));
+        assert_eq!(UsagePeriod::parse("month"), Ok(UsagePeriod::MONTH));
     }
 
     #[test]
-    fn a_month_that_starts_on_the_31st_comes_back_to_it() {
-        let calendar = Calendar::new(at("2026-01-31T00:00:00Z"), "UTC").unwrap();
-        let window = |t| calendar.window_at(UsagePeriod::Month, at(t)).unwrap();
-        assert_eq!(window("2026-02-10T00:00:00Z").end, Some(at("2026-02-28T00:00:00Z")));
-        assert_eq!(window("2026-03-01T00:00:00Z").start, at("2026-02-28T00:00:00Z"));
-        assert_eq!(window("2026-03-01T00:00:00Z").end, Some(at("2026-03-31T00:00:00Z")));
-    }
-
-    #[test]
-    fn a_month_starts_at_midnight_where_the_customer_lives() {
-        let calendar = Calendar::new(at("2026-02-28T23:00:00Z"), "Europe/Paris").unwrap();
-        let window = calendar.window_at(UsagePeriod::Month, at("2026-04-15T00:00:00Z")).unwrap();
-        assert_eq!(window.start, at("2026-03-31T22:00:00Z"), "summer time came in between");
-    }
-
-    #[test]
-    fn nothing_comes_before_the_anchor() {
-        let calendar = Calendar::new(at("2026-01-01T00:00:00Z"), "UTC").unwrap();
-        assert!(calendar.window_at(UsagePeriod::Month, at("2025-12-31T23:59:59Z")).is_err());
-        assert_eq!(Calendar::new(at("2026-01-01T00:00:00Z"), "Mars/Olympus"), Err(CalendarError::Zone));
+    fn what_is_no_period_is_refused_with_what_to_do() {
+        for text in ["", "fortnight", "-1 days", "month ", "month aligned sunday x", "month sunday", "2", "monthss"] {
+            assert_eq!(UsagePeriod::parse(text), Err(PeriodError::Unknown), "{text:?}");
+        }
+        assert_eq!(UsagePeriod::parse("0 days"), Err(PeriodError::Count));
+        assert_eq!(UsagePeriod::parse("1001 days"), Err(PeriodError::Count));
+        assert_eq!(UsagePeriod::parse("25 hours aligned"), Err(PeriodError::Hours));
+        assert!(UsagePeriod::parse("25 hours").is_ok());
     }
 }

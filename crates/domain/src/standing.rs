@@ -1,10 +1,10 @@
 //! Standings: all that a gate must know of an allocation or a subject to decide without asking again.
 
 use crate::allocation::AllocationState;
+use crate::calendar::Window;
 use crate::decision::Level;
 use crate::feature::{Durability, StaticValue};
 use crate::id::{AccountId, AllocationId, FeatureId, UserId};
-use crate::period::Window;
 use crate::principal::Principals;
 use crate::scope::Scope;
 use crate::time::Timestamp;

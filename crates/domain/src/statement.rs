@@ -3,10 +3,10 @@
 use crate::account::Balance;
 use crate::agent::SessionName;
 use crate::allocation::{Allocation, AllocationState};
+use crate::calendar::Window;
 use crate::decision::Level;
 use crate::feature::StaticValue;
 use crate::id::{AccountId, AllocationId, FeatureId};
-use crate::period::Window;
 use crate::principal::Principals;
 use crate::units::Units;
 

@@ -1,7 +1,7 @@
 //! Subscriptions and the entitlements they give.
 
+use crate::calendar::Calendar;
 use crate::id::{CustomerId, EntitlementId, FeatureId, PlanVersionId, SubscriptionId, UserId};
-use crate::period::Calendar;
 use crate::plan::Offer;
 use crate::time::Timestamp;
 

@@ -8,15 +8,15 @@ use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
 use almoner_domain::account::{Account, AccountOwner, Balance, Pocket};
+use almoner_domain::calendar::Window;
 use almoner_domain::id::{AccountId, EntitlementId, Id};
-use almoner_domain::period::Window;
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Order};
+use sea_orm::{ColumnTrait, Condition, Order};
 use std::collections::{BTreeMap, BTreeSet};
 
 realm_table! {
@@ -45,6 +45,9 @@ realm_table! {
 }
 
 const NOUN: &str = "account";
+
+/// How far a change of a zone's rules moves the start of a window at most, in microseconds: two days.
+const RULES_SHIFT_MAX: i64 = 2 * 24 * 3_600_000_000;
 
 /// What of an account can change.
 const CHANGING: [Column; 8] = [
@@ -181,7 +184,7 @@ async fn hold_found(tx: &Tx, mut found: Vec<Model>) -> Result<Vec<Account>, Trou
     rows.await?.into_iter().map(read).collect()
 }
 
-/// Accounts of entitlements in windows that begin at these instants, as they are.
+/// Accounts of entitlements in the current windows, which begin at these instants, as they are.
 pub(crate) async fn of_windows(
     tx: &Tx,
     windows: &BTreeSet<(EntitlementId, Timestamp)>,
@@ -194,10 +197,44 @@ pub(crate) async fn of_windows(
     });
     let accounts = rows.await?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let wanted = |account: &Account| match account.owner {
-        AccountOwner::Entitlement(id) => windows.contains(&(id, account.window.start)),
+        AccountOwner::Entitlement(id) => {
+            windows.contains(&(id, account.window.start)) && account.window.contains(tx.now())
+        }
         AccountOwner::Allocation(_) => false,
     };
-    Ok(accounts.into_iter().filter(wanted).collect())
+    let mut current: Vec<Account> = accounts.into_iter().filter(wanted).collect();
+    let found: BTreeSet<AccountOwner> = current.iter().map(|account| account.owner).collect();
+    let rest: BTreeSet<_> =
+        windows.iter().filter(|(id, _)| !found.contains(&AccountOwner::Entitlement(*id))).copied().collect();
+    if !rest.is_empty() {
+        current.extend(of_older_rules(tx, &rest).await?);
+    }
+    Ok(current)
+}
+
+/// Accounts of current windows that were opened when the zone's rules were others, so that they begin at another time.
+async fn of_older_rules(tx: &Tx, windows: &BTreeSet<(EntitlementId, Timestamp)>) -> Result<Vec<Account>, Trouble> {
+    let ids: Vec<Uuid> = windows.iter().map(|(id, _)| id.uuid()).collect();
+    let earliest = windows.iter().map(|(_, start)| start.as_micros()).min().unwrap_or_default();
+    let now = tx.now().as_micros();
+    let rows = tx.all_among::<Entity, _>(Column::EntitlementId, &ids, |rows| {
+        let rows = rows.filter(Column::WindowStart.gte(earliest.saturating_sub(RULES_SHIFT_MAX)));
+        let rows = rows.filter(Column::WindowStart.lte(now));
+        rows.filter(Condition::any().add(Column::WindowEnd.is_null()).add(Column::WindowEnd.gt(now)))
+    });
+    rows.await?.into_iter().map(read).collect()
+}
+
+/// The window of each of these entitlements that was opened last, where one was.
+pub(crate) async fn last_windows(tx: &Tx, of: &[EntitlementId]) -> Result<BTreeMap<EntitlementId, Window>, Trouble> {
+    let mut last = BTreeMap::new();
+    for id in of {
+        let rows = tx.rows::<Entity>().filter(Column::EntitlementId.eq(id.uuid()));
+        if let Some(row) = rows.order(Column::WindowStart, Order::Desc).one().await? {
+            last.insert(*id, read(row)?.window);
+        }
+    }
+    Ok(last)
 }
 
 /// Those of these accounts of entitlements that follow an earlier window of the same entitlement, in their order.

@@ -3,14 +3,12 @@
 use crate::bulk::Clash;
 use crate::offer::{self, OfferColumns};
 use crate::rows::{Hold, Rows, among};
-use crate::stored::parsed;
+use crate::stored;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use almoner_domain::id::{CustomerId, Id, SubscriptionId, UserId};
-use almoner_domain::period::Calendar;
 use almoner_domain::subscription::Entitlement;
-use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Condition, Order};
 use std::collections::BTreeSet;
@@ -29,6 +27,7 @@ realm_table! {
         period: Option<String>,
         anchor: i64,
         zone: String,
+        local_anchor: Option<String>,
     }
 }
 
@@ -49,6 +48,7 @@ fn row(entitlement: &Entitlement) -> Model {
         period: columns.period,
         anchor: entitlement.calendar.anchor().as_micros(),
         zone: entitlement.calendar.zone().to_owned(),
+        local_anchor: Some(entitlement.calendar.local_anchor()),
     }
 }
 
@@ -67,7 +67,7 @@ fn read(row: Model) -> Result<Entitlement, Trouble> {
         feature: Id::from_uuid(row.feature_id),
         subscription: Id::from_uuid(row.subscription_id),
         offer: offer::read(&columns)?,
-        calendar: parsed("entitlement", Calendar::new(Timestamp::from_micros(row.anchor), &row.zone))?,
+        calendar: stored::calendar("entitlement", row.anchor, row.local_anchor.as_deref(), &row.zone)?,
     })
 }
 

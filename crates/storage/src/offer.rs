@@ -1,6 +1,6 @@
 //! What a customer gets of a feature, as plan lines and entitlements keep it: five columns.
 
-use crate::stored::{parsed, units, word};
+use crate::stored::{parsed, units};
 use crate::trouble::Trouble;
 use almoner_domain::feature::StaticValue;
 use almoner_domain::period::UsagePeriod;
@@ -38,7 +38,7 @@ pub(crate) fn columns(offer: &Offer) -> OfferColumns {
         }
         Offer::Quota { amount, period } => {
             columns.amount = Some(amount.get());
-            columns.period = Some(period.as_str().to_owned());
+            columns.period = Some(period.to_string());
             "quota"
         }
     }
@@ -55,7 +55,7 @@ pub(crate) fn read(columns: &OfferColumns) -> Result<Offer, Trouble> {
         ("value", Some(value), None, ..) => Ok(Offer::Value(StaticValue::Integer(*value))),
         ("value", None, Some(value), ..) => Ok(Offer::Value(StaticValue::Text(parsed(noun, Name::parse(value))?))),
         ("quota", _, _, Some(amount), Some(period)) => {
-            Ok(Offer::Quota { amount: units(noun, *amount)?, period: word(noun, period, UsagePeriod::parse)? })
+            Ok(Offer::Quota { amount: units(noun, *amount)?, period: parsed(noun, UsagePeriod::parse(period))? })
         }
         (kind, ..) => Err(Trouble::row(noun, format!("the kind {kind:?}"))),
     }

@@ -1,11 +1,24 @@
 //! Stored values read back: a row that a newer or broken program wrote is a fault, never a guess.
 
 use crate::trouble::Trouble;
+use almoner_domain::calendar::Calendar;
+use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
 
 /// A value that must parse.
 pub(crate) fn parsed<T, E: std::fmt::Display>(noun: &'static str, result: Result<T, E>) -> Result<T, Trouble> {
     result.map_err(|error| Trouble::row(noun, error))
+}
+
+/// A calendar. Those that were written before local anchors were kept have the instant alone.
+pub(crate) fn calendar(noun: &'static str, anchor: i64, local: Option<&str>, zone: &str) -> Result<Calendar, Trouble> {
+    parsed(
+        noun,
+        match local {
+            Some(local) => Calendar::local(local, zone),
+            None => Calendar::new(Timestamp::from_micros(anchor), zone),
+        },
+    )
 }
 
 /// A word of a closed list.

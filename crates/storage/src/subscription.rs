@@ -1,7 +1,7 @@
 //! Subscriptions.
 
 use crate::entitlement;
-use crate::stored::parsed;
+use crate::stored;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
@@ -9,7 +9,6 @@ use crate::window;
 use crate::work::SqlWork;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, Id, SubscriptionId};
-use almoner_domain::period::Calendar;
 use almoner_domain::ports::Subscriptions;
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::time::Timestamp;
@@ -25,6 +24,7 @@ realm_table! {
         plan_version_id: Uuid,
         anchor: i64,
         zone: String,
+        local_anchor: Option<String>,
         started_at: i64,
         ended_at: Option<i64>,
     }
@@ -39,6 +39,7 @@ fn row(subscription: &Subscription) -> Model {
         plan_version_id: subscription.plan_version.uuid(),
         anchor: subscription.calendar.anchor().as_micros(),
         zone: subscription.calendar.zone().to_owned(),
+        local_anchor: Some(subscription.calendar.local_anchor()),
         started_at: subscription.started_at.as_micros(),
         ended_at: subscription.ended_at.map(Timestamp::as_micros),
     }
@@ -50,7 +51,7 @@ pub(crate) fn read(row: Model) -> Result<Subscription, Trouble> {
         id: Id::from_uuid(row.id),
         customer: Id::from_uuid(row.customer_id),
         plan_version: Id::from_uuid(row.plan_version_id),
-        calendar: parsed("subscription", Calendar::new(Timestamp::from_micros(row.anchor), &row.zone))?,
+        calendar: stored::calendar("subscription", row.anchor, row.local_anchor.as_deref(), &row.zone)?,
         started_at: Timestamp::from_micros(row.started_at),
         ended_at: row.ended_at.map(Timestamp::from_micros),
     })

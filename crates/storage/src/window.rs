@@ -5,11 +5,11 @@ use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::{account, books, entitlement, subscription};
 use almoner_domain::account::{Account, AccountOwner};
+use almoner_domain::calendar::Window;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, CustomerId, EntitlementId, FeatureId, SubscriptionId, UserId};
 use almoner_domain::ledger;
 use almoner_domain::notice::Event;
-use almoner_domain::period::Window;
 use almoner_domain::plan::Offer;
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::tenant::Realm;
@@ -47,6 +47,14 @@ impl Subject {
 fn window_of(entitlement: &Entitlement, at: Timestamp) -> Option<Window> {
     match entitlement.offer {
         Offer::Quota { period, .. } => entitlement.calendar.window_at(period, at).ok(),
+        Offer::Included | Offer::Value(_) => None,
+    }
+}
+
+/// The window of a quota to open at an instant, after the one that was opened last.
+fn next_window(entitlement: &Entitlement, last: Option<Window>, at: Timestamp) -> Option<Window> {
+    match entitlement.offer {
+        Offer::Quota { period, .. } => entitlement.calendar.window_after(last, period, at).ok(),
         Offer::Included | Offer::Value(_) => None,
     }
 }
@@ -161,8 +169,10 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
     for account in account::hold(tx, &held).await? {
         books.accounts.load(account.id, account);
     }
+    let missing: Vec<EntitlementId> = roots.iter().map(|root| root.id).filter(|id| !open.contains_key(id)).collect();
+    let last = account::last_windows(tx, &missing).await?;
     for root in roots {
-        let Some(window) = window_of(root, tx.now()) else { continue };
+        let Some(window) = next_window(root, last.get(&root.id).copied(), tx.now()) else { continue };
         let parent = match open.remove(&root.id) {
             Some(account) => account.id,
             None => ledger::open_window(&mut books, root, window)?,

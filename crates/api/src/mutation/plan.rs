@@ -1,11 +1,12 @@
 //! Plans are created without terms; terms are published as versions, and never changed.
 
 use crate::asker::asker;
-use crate::object::{PlanNode, PlanVersionNode, UsagePeriodName};
+use crate::object::{PlanNode, PlanVersionNode, UsagePeriodName, WeekdayName};
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
 use almoner_app::features;
 use almoner_app::plans::{self, CreatePlanError, NewPlan, NewTerms, PublishPlanError};
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
+use almoner_domain::period::{Alignment, Recurrence, UsagePeriod, Weekday};
 use almoner_domain::plan::{Currency, Offer, Price};
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
 use almoner_domain::time::Timestamp;
@@ -55,6 +56,13 @@ pub(crate) struct PlanLineInput {
     amount: Option<String>,
     /// A metered feature: how long until its quota renews.
     period: Option<UsagePeriodName>,
+    /// How many of them one usage period is, between 1 and 1,000; 1 by default.
+    period_count: Option<i32>,
+    /// Are usage periods counted from the calendar of the subscription's zone (months from the 1st, days from midnight, hours anew
+    /// each day), and not from the subscription's anchor? They are not by default.
+    aligned: Option<bool>,
+    /// Where weeks of the calendar begin; Monday by default.
+    week_start: Option<WeekdayName>,
 }
 
 payload! {
@@ -156,6 +164,11 @@ fn at_line(code: RefusalCode, index: Option<usize>, error: &PublishPlanError) ->
 /// What a line offers. One of a feature that is not known is left to the use case, which says so.
 fn offer(line: &PlanLineInput, feature: Option<&Feature>, index: &str, checks: &mut Checks) -> Option<Offer> {
     let at = |member| ["lines", index, member];
+    let says_period = line.period_count.is_some() || line.aligned.is_some() || line.week_start.is_some();
+    if says_period && line.period.is_none_or(|period| period.unit().is_none()) {
+        checks.add(&at("period"), "must be a unit of time where a count, an alignment or the start of weeks is given");
+        return None;
+    }
     match (&line.value, &line.amount, line.period) {
         (None, None, None) => Some(Offer::Included),
         (Some(value), None, None) => {
@@ -168,7 +181,7 @@ fn offer(line: &PlanLineInput, feature: Option<&Feature>, index: &str, checks: &
                 _ => almoner_domain::units::Scale::WHOLE,
             };
             let amount = checks.keep(&at("amount"), Units::parse(amount, scale))?;
-            Some(Offer::Quota { amount, period: period.into() })
+            Some(Offer::Quota { amount, period: read_period(line, period, &at("periodCount"), checks)? })
         }
         _ => {
             let detail =
@@ -177,4 +190,24 @@ fn offer(line: &PlanLineInput, feature: Option<&Feature>, index: &str, checks: &
             None
         }
     }
+}
+
+fn read_period(
+    line: &PlanLineInput,
+    period: UsagePeriodName,
+    path: &[&str],
+    checks: &mut Checks,
+) -> Option<UsagePeriod> {
+    let Some(unit) = period.unit() else { return Some(UsagePeriod::Never) };
+    let alignment = match (line.aligned.unwrap_or_default(), line.week_start) {
+        (true, week_start) => Alignment::Calendar { week_start: week_start.map_or(Weekday::Monday, Into::into) },
+        (false, None) => Alignment::Anchor,
+        (false, Some(_)) => {
+            checks.add(&[path[0], path[1], "weekStart"], "is of weeks of the calendar: set aligned to true");
+            return None;
+        }
+    };
+    // What does not fit is none or too many, and refused as that.
+    let count = u16::try_from(line.period_count.unwrap_or(1)).unwrap_or_default();
+    checks.keep(path, Recurrence::new(count, unit, alignment)).map(UsagePeriod::Every)
 }

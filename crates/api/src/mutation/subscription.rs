@@ -4,7 +4,7 @@ use crate::asker::asker;
 use crate::object::SubscriptionNode;
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
 use almoner_app::subscriptions::{self, CancelError, NewSubscription, SubscribeError};
-use almoner_domain::period::Calendar;
+use almoner_domain::calendar::{Calendar, CalendarError};
 use almoner_domain::text::{ExternalId, Named};
 use almoner_domain::time::Timestamp;
 use async_graphql::{Context, InputObject, Object, Result};
@@ -18,6 +18,9 @@ pub(crate) struct SubscribeInput {
     plan: String,
     /// Where its periods start (RFC 3339), not ahead of now; now by default.
     anchor: Option<String>,
+    /// The same as clocks show it in the zone, such as `2026-01-31T09:00`. A time that a change of clocks leaves out is moved
+    /// forward by what was left out, and on other days is there again; one that comes twice is the earlier one.
+    local_anchor: Option<String>,
     /// In whose civil time: an IANA zone such as `Europe/Paris`; `UTC` by default.
     zone: Option<String>,
 }
@@ -59,12 +62,7 @@ async fn subscribe(context: &Context<'_>, input: SubscribeInput) -> Result<Subsc
     let mut checks = Checks::default();
     let customer = checks.keep(&["customer"], Named::parse(&input.customer));
     let plan = checks.keep(&["plan"], ExternalId::parse(&input.plan));
-    let anchor = match &input.anchor {
-        Some(text) => checks.keep(&["anchor"], Timestamp::parse(text)),
-        None => Some(asker.desk.app.clock.now()),
-    };
-    let zone = input.zone.as_deref().unwrap_or("UTC");
-    let calendar = anchor.and_then(|anchor| checks.keep(&["zone"], Calendar::new(anchor, zone)));
+    let calendar = read_calendar(&input, asker.desk.app.clock.now(), &mut checks);
     checks.done()?;
     let new = NewSubscription { customer: kept(customer)?, plan: kept(plan)?, calendar: kept(calendar)? };
     let subscribed = subscriptions::subscribe(&asker.caller, &asker.desk.app, new).await;
@@ -76,6 +74,31 @@ async fn subscribe(context: &Context<'_>, input: SubscribeInput) -> Result<Subsc
         SubscribeError::Subscribed => Stop::at(RefusalCode::Conflict, &["customer"], error),
         SubscribeError::NotBegun => Stop::at(RefusalCode::Invalid, &["anchor"], error),
     })
+}
+
+fn read_calendar(input: &SubscribeInput, now: Timestamp, checks: &mut Checks) -> Option<Calendar> {
+    let zone = input.zone.as_deref().unwrap_or("UTC");
+    let at = |error: &CalendarError| match error {
+        CalendarError::Zone => ["zone"],
+        CalendarError::Anchor | CalendarError::OutOfRange if input.local_anchor.is_some() => ["localAnchor"],
+        CalendarError::Anchor | CalendarError::OutOfRange => ["anchor"],
+    };
+    let calendar = match (&input.anchor, &input.local_anchor) {
+        (Some(_), Some(_)) => {
+            checks.add(&["localAnchor"], "is given beside anchor: give one of them");
+            return None;
+        }
+        (Some(text), None) => Calendar::new(checks.keep(&["anchor"], Timestamp::parse(text))?, zone),
+        (None, Some(text)) => Calendar::local(text, zone),
+        (None, None) => Calendar::new(now, zone),
+    };
+    match calendar {
+        Ok(calendar) => Some(calendar),
+        Err(error) => {
+            checks.add(&at(&error), error);
+            None
+        }
+    }
 }
 
 async fn cancel(context: &Context<'_>, customer: &str) -> Result<SubscriptionNode, Stop> {

@@ -1,43 +1,16 @@
 //! Plans and their versions.
 
+use super::period::{UsagePeriodName, WeekdayName};
 use super::{FeatureNode, instant, there, wire_id};
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
 use crate::lists::VersionsOf;
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::page::Page;
-use almoner_domain::period::UsagePeriod;
+use almoner_domain::period::{Alignment, Recurrence, UsagePeriod};
 use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion, Price};
 use almoner_domain::units::Scale;
-use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-
-/// How long a quota lasts before it renews.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(name = "UsagePeriod")]
-pub(crate) enum UsagePeriodName {
-    /// A month of the subscription's calendar.
-    Month,
-    /// It never renews.
-    Never,
-}
-
-impl From<UsagePeriod> for UsagePeriodName {
-    fn from(period: UsagePeriod) -> Self {
-        match period {
-            UsagePeriod::Month => Self::Month,
-            UsagePeriod::Never => Self::Never,
-        }
-    }
-}
-
-impl From<UsagePeriodName> for UsagePeriod {
-    fn from(name: UsagePeriodName) -> Self {
-        match name {
-            UsagePeriodName::Month => Self::Month,
-            UsagePeriodName::Never => Self::Never,
-        }
-    }
-}
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 /// A plan, whatever its version.
 pub(crate) struct PlanNode(pub(crate) Plan);
@@ -153,16 +126,45 @@ impl PlanLineObject {
         Ok(Some(amount.display(meter.scale)))
     }
 
-    /// A metered feature: how long until its quota renews.
+    /// A metered feature: what its usage periods are measured in.
     async fn period(&self) -> Option<UsagePeriodName> {
-        match &self.0.offer {
-            Offer::Quota { period, .. } => Some((*period).into()),
-            Offer::Included | Offer::Value(_) => None,
+        self.usage_period().map(Into::into)
+    }
+
+    /// A metered feature: how many of them one usage period is; none where it never renews.
+    async fn period_count(&self) -> Option<i32> {
+        self.recurrence().map(|every| every.count().into())
+    }
+
+    /// A metered feature: are its periods counted from the calendar of the subscription's zone, and not from its anchor?
+    async fn aligned(&self) -> Option<bool> {
+        self.recurrence().map(|every| every.alignment() != Alignment::Anchor)
+    }
+
+    /// A metered feature with periods of weeks of the calendar: the day on which they begin.
+    async fn week_start(&self) -> Option<WeekdayName> {
+        match self.recurrence()?.alignment() {
+            Alignment::Calendar { week_start } => Some(week_start.into()),
+            Alignment::Anchor => None,
         }
     }
 }
 
 impl PlanLineObject {
+    fn usage_period(&self) -> Option<UsagePeriod> {
+        match &self.0.offer {
+            Offer::Quota { period, .. } => Some(*period),
+            Offer::Included | Offer::Value(_) => None,
+        }
+    }
+
+    fn recurrence(&self) -> Option<Recurrence> {
+        match self.usage_period()? {
+            UsagePeriod::Every(every) => Some(every),
+            UsagePeriod::Never => None,
+        }
+    }
+
     async fn find(&self, context: &Context<'_>) -> Result<Feature> {
         there(asker(context)?.loader.load_one(self.0.feature).await?)
     }

@@ -71,7 +71,7 @@ fn offer(gets: &Gets) -> Result<Offer, SeedError> {
         Gets::It => Offer::Included,
         Gets::Value(value) => Offer::Value(StaticValue::Integer(*value)),
         Gets::AMonth(count, _) => {
-            Offer::Quota { amount: Units::whole(*count, Scale::WHOLE).map_err(at("plan"))?, period: UsagePeriod::Month }
+            Offer::Quota { amount: Units::whole(*count, Scale::WHOLE).map_err(at("plan"))?, period: UsagePeriod::MONTH }
         }
     })
 }

@@ -11,11 +11,12 @@ mod ensure;
 use crate::App;
 use crate::keys::PlainKey;
 use almoner_domain::agent::Agent;
+use almoner_domain::calendar::Calendar;
 use almoner_domain::caller::Caller;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::key::KeyKind;
-use almoner_domain::period::{Calendar, UsagePeriod};
+use almoner_domain::period::UsagePeriod;
 use almoner_domain::tenant::{Environment, Tenant};
 use almoner_domain::time::Timestamp;
 use cast::Cast;
@@ -105,6 +106,6 @@ async fn open(caller: &Caller, app: &App, cast: &Cast) -> Result<Shop, SeedError
 /// A calendar whose months start on the first, in UTC, with the current one.
 fn this_month(now: Timestamp) -> Result<Calendar, SeedError> {
     let months = Calendar::new(Timestamp::from_micros(0), "UTC").map_err(at("calendar"))?;
-    let month = months.window_at(UsagePeriod::Month, now).map_err(at("calendar"))?;
+    let month = months.window_at(UsagePeriod::MONTH, now).map_err(at("calendar"))?;
     Calendar::new(month.start, "UTC").map_err(at("calendar"))
 }

@@ -20,7 +20,7 @@ fn metered() -> FeatureKind {
 }
 
 fn quota(amount: i64) -> Offer {
-    Offer::Quota { amount: Units::new(amount).expect("an amount"), period: UsagePeriod::Month }
+    Offer::Quota { amount: Units::new(amount).expect("an amount"), period: UsagePeriod::MONTH }
 }
 
 async fn define(staff: &Caller, app: &App, text: &str, kind: FeatureKind) {

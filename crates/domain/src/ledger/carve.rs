@@ -3,11 +3,11 @@
 use super::books::{Books, LedgerError};
 use crate::account::{Account, AccountOwner, Balance, Pocket};
 use crate::allocation::{Allocation, AllocationLine, AllocationState, DEPTH_MAX, LINES_MAX};
+use crate::calendar::Window;
 use crate::feature::Durability;
 use crate::id::{AccountId, AgentId, AllocationId, FeatureId};
 use crate::movement::Cause;
 use crate::notice::Event;
-use crate::period::Window;
 use crate::principal::Principals;
 use crate::scope::Scope;
 use crate::time::Timestamp;

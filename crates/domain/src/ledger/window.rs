@@ -2,10 +2,10 @@
 
 use super::books::{Books, LedgerError};
 use crate::account::{Account, AccountOwner, Balance, Pocket};
+use crate::calendar::Window;
 use crate::grant::{Grant, GrantKind};
 use crate::id::{AccountId, GrantId};
 use crate::movement::Cause;
-use crate::period::Window;
 use crate::plan::Offer;
 use crate::principal::Principals;
 use crate::subscription::Entitlement;

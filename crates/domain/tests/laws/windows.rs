@@ -1,7 +1,8 @@
 //! Windows: they tile time, whatever the anchor, the zone and the instant.
 
 use crate::config;
-use almoner_domain::period::{Calendar, UsagePeriod, Window};
+use almoner_domain::calendar::{Calendar, Window};
+use almoner_domain::period::{Alignment, PeriodUnit, Recurrence, UsagePeriod, Weekday};
 use almoner_domain::time::Timestamp;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -45,7 +46,15 @@ fn calendar() -> impl Strategy<Value = Calendar> {
 }
 
 fn window(calendar: &Calendar, at: Timestamp) -> Window {
-    calendar.window_at(UsagePeriod::Month, at).unwrap()
+    calendar.window_at(UsagePeriod::MONTH, at).unwrap()
+}
+
+fn period() -> impl Strategy<Value = UsagePeriod> {
+    let start = proptest::sample::select(Weekday::ALL.to_vec());
+    let alignment =
+        prop_oneof![Just(Alignment::Anchor), start.prop_map(|week_start| Alignment::Calendar { week_start })];
+    let every = (1..=24_u16, proptest::sample::select(PeriodUnit::ALL.to_vec()), alignment);
+    every.prop_map(|(count, unit, alignment)| UsagePeriod::Every(Recurrence::new(count, unit, alignment).unwrap()))
 }
 
 fn later(at: Timestamp, micros: i64) -> Timestamp {
@@ -91,6 +100,25 @@ proptest! {
     }
 
     #[test]
+    fn windows_of_any_period_tile_time(
+        calendar in calendar(), period in period(), after in 0..30 * 366 * DAY, near in -3 * HOUR..3 * HOUR,
+    ) {
+        let here = calendar.window_at(period, later(calendar.anchor(), after)).unwrap();
+        let end = here.end.unwrap();
+        prop_assert!(here.start < end && here.contains(later(calendar.anchor(), after)));
+        let next = calendar.window_at(period, end).unwrap();
+        prop_assert_eq!(next.start, end);
+        prop_assert_eq!(calendar.window_at(period, later(end, -1)).unwrap(), here);
+        // Whatever instant is asked about, it is one of the windows that follow each other.
+        let at = later(end, near);
+        prop_assume!(at >= calendar.anchor());
+        let there = calendar.window_at(period, at).unwrap();
+        prop_assert!(there.contains(at));
+        prop_assert_eq!(calendar.window_at(period, there.start).unwrap(), there);
+        prop_assert_eq!(calendar.window_after(Some(here), period, end).unwrap(), next);
+    }
+
+    #[test]
     fn a_month_lasts_about_a_month(calendar in calendar(), after in 0..30 * 366 * DAY) {
         let here = window(&calendar, later(calendar.anchor(), after));
         let lasts = here.end.unwrap().saturating_since(here.start);
@@ -102,7 +130,7 @@ proptest! {
     #[test]
     fn the_first_window_starts_at_the_anchor(calendar in calendar()) {
         prop_assert_eq!(window(&calendar, calendar.anchor()).start, calendar.anchor());
-        prop_assert!(calendar.window_at(UsagePeriod::Month, later(calendar.anchor(), -1)).is_err());
+        prop_assert!(calendar.window_at(UsagePeriod::MONTH, later(calendar.anchor(), -1)).is_err());
     }
 
     #[test]
@@ -114,6 +142,7 @@ proptest! {
 
     #[test]
     fn a_calendar_reads_back_from_what_is_stored_of_it(calendar in calendar()) {
+        prop_assert_eq!(Calendar::local(&calendar.local_anchor(), calendar.zone()), Ok(calendar.clone()));
         prop_assert_eq!(Calendar::new(calendar.anchor(), calendar.zone()), Ok(calendar));
     }
 }

@@ -3,6 +3,7 @@
 use crate::units;
 use almoner_domain::account::{Account, Pocket};
 use almoner_domain::allocation::Allocation;
+use almoner_domain::calendar::{Calendar, Window};
 use almoner_domain::entropy::Entropy;
 use almoner_domain::grant::Grant;
 use almoner_domain::hold::Hold;
@@ -14,7 +15,7 @@ use almoner_domain::lease::{Incarnation, Lease};
 use almoner_domain::ledger::{Books, CarveOrder, LedgerError, open_share, open_window};
 use almoner_domain::movement::Movement;
 use almoner_domain::notice::Notice;
-use almoner_domain::period::{Calendar, UsagePeriod, Window};
+use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::Offer;
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
@@ -225,7 +226,7 @@ fn entitlement(number: u128, user: Option<UserId>, quota: Units) -> Entitlement 
         user,
         feature: feature(),
         subscription: id::<SubscriptionId>(5),
-        offer: Offer::Quota { amount: quota, period: UsagePeriod::Month },
+        offer: Offer::Quota { amount: quota, period: UsagePeriod::MONTH },
         calendar: Calendar::new(Timestamp::from_micros(0), "UTC").unwrap(),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and which file does it.
 
+mod calendar;
 mod config;
 mod demo;
 mod doctor;
@@ -44,6 +45,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// What to do about units that a lost gate had in memory.
     Leases(leases::LeasesArgs),
+    /// Print the usage periods that a subscription would have.
+    Calendar(calendar::CalendarArgs),
     /// Show, explain and check the configuration.
     Config(config::ConfigArgs),
     /// Print the descriptions of the doors.
@@ -76,6 +79,7 @@ fn run(common: &Common, command: Command) -> Done {
         Command::Doctor(args) => doctor::run(common, &args),
         Command::Keys(args) => keys::run(common, args),
         Command::Leases(args) => leases::run(common, args),
+        Command::Calendar(args) => calendar::run(&args),
         Command::Config(args) => config::run(common, &args),
         Command::Schema(args) => schema::run(&args),
     }

@@ -2,6 +2,7 @@
 
 mod program;
 
+mod calendar;
 mod config;
 mod demo;
 mod keys;
