@@ -147,15 +147,13 @@ pub async fn what_is_asked_for_by_id_is_told_once(w: &World) {
     told_once(w, away, [&grants[0], &grants[1]], |one| one.id, |d, at, ids| d.grants_among(at, ids)).await;
 
     let found = w.directory.plans_among(shop.realm, vec![shop.plan.id, w.id()]).await.unwrap();
-    assert_eq!(found, [shop.plan.clone()]);
+    assert_eq!(found, std::slice::from_ref(&shop.plan));
     let found = w.directory.plan_versions_among(shop.realm, vec![w.id(), shop.terms.id]).await.unwrap();
-    assert_eq!(found, [shop.terms.clone()]);
+    assert_eq!(found, std::slice::from_ref(&shop.terms));
     let subscription = &shop.acme_subscription;
     let found =
         w.directory.subscriptions_among(shop.realm, vec![subscription.id, w.id(), subscription.id]).await.unwrap();
-    assert_eq!(found, [subscription.clone()]);
-    let found = w.directory.subscriptions_among(shop.realm, vec![shop.acme_subscription.id, w.id()]).await.unwrap();
-    assert_eq!(found, [shop.acme_subscription.clone()]);
+    assert_eq!(found, std::slice::from_ref(subscription));
     let sessions = [scene.ada.principals.session.unwrap(), scene.below.principals.session.unwrap(), w.id()];
     let found = w.directory.sessions_among(shop.realm, sessions.to_vec()).await.unwrap();
     assert_eq!(found.iter().map(|session| session.agent).collect::<Vec<_>>(), [shop.catalogue.id], "both in one");
@@ -169,7 +167,6 @@ pub async fn what_is_asked_for_by_id_is_told_once(w: &World) {
         assert_eq!(w.directory.plans_among(realm, vec![shop.plan.id]).await.unwrap(), []);
         assert_eq!(w.directory.plan_versions_among(realm, vec![shop.terms.id]).await.unwrap(), []);
         assert_eq!(w.directory.subscriptions_among(realm, vec![subscription.id]).await.unwrap(), []);
-        assert_eq!(w.directory.subscriptions_among(realm, vec![shop.acme_subscription.id]).await.unwrap(), []);
         assert_eq!(w.directory.sessions_among(realm, sessions.to_vec()).await.unwrap(), []);
         assert_eq!(w.directory.accounts_among(realm, vec![account]).await.unwrap(), []);
     }

@@ -3,6 +3,7 @@
 use super::laws::{Laws, Production};
 use super::rows::{Node, Rows};
 use super::table::Eye;
+use crate::SeededEntropy;
 use crate::books::BookRows;
 use almoner_domain::account::Account;
 use almoner_domain::allocation::AllocationState;
@@ -28,6 +29,8 @@ pub struct Core {
     pub(super) rows: Rows,
     pub(super) laws: Box<dyn Laws>,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// Chance of its own for the audit trail: what is signed must not change the story that a seed tells.
+    pub(super) ink: SeededEntropy,
     /// Reports that a law could not apply. Gates that keep the rules never cause one.
     pub(super) contradictions: Vec<LedgerError>,
 }
@@ -43,7 +46,7 @@ impl Core {
 
     /// An empty store under these laws.
     pub fn under(laws: Box<dyn Laws>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { rows: Rows::default(), laws, entropy, contradictions: Vec::new() }
+        Self { rows: Rows::default(), laws, entropy, ink: SeededEntropy::default(), contradictions: Vec::new() }
     }
 
     pub(super) fn eye(&self, realm: Realm) -> Eye {

@@ -28,7 +28,7 @@ impl Core {
         note: String,
     ) {
         let entry = AuditEntry {
-            id: Id::new(pen.now, &*self.entropy),
+            id: Id::new(pen.now, &self.ink),
             at: pen.now,
             author: pen.by.clone(),
             action,
