@@ -36,9 +36,13 @@ fn asked(seed: &str) -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles");
     let python = folder.join(".venv/bin/python");
     assert!(python.exists(), "the oracle's library is missing: run deploy/dev/prerequisites.sh oracles");
-    let out = Command::new(python).arg(folder.join("windows.py")).arg(seed).output().unwrap();
+    let out = Command::new(python).arg(folder.join("windows.py")).arg(seed).output().expect("an oracle");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(out.stdout)
+        .expect("text")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a case"))
+        .collect()
 }
 
 #[test]

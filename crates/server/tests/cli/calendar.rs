@@ -6,13 +6,13 @@ const BERLIN: [&str; 8] =
     ["calendar", "--zone", "Europe/Berlin", "--period", "month", "--anchor", "2026-01-31T09:00", "--json"];
 
 fn starts(arguments: &[&str]) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let windows = object(folder.path(), arguments);
-    let windows = windows.as_array().unwrap();
+    let windows = windows.as_array().expect("a list");
     for pair in windows.windows(2) {
         assert_eq!(pair[0]["end"], pair[1]["start"], "windows tile");
     }
-    windows.iter().map(|window| window["start"].as_str().unwrap().to_owned()).collect()
+    windows.iter().map(|window| window["start"].as_str().expect("an instant").to_owned()).collect()
 }
 
 fn with<'a>(base: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
