@@ -228,8 +228,7 @@ fn queries(crowd: &Crowd) -> Vec<(&'static str, String, Value)> {
 
 /// The year up to the end of today.
 fn year() -> (String, String) {
-    use almoner_domain::time::{Clock, Timestamp};
-    use almoner_domain::usage::DAY;
+    use almoner_domain::time::{Clock, DAY, Timestamp};
     let today = SystemClock.now().as_micros().div_euclid(DAY) * DAY;
     let at = |micros: i64| Timestamp::from_micros(micros).to_string();
     (at(today - 364 * DAY), at(today + DAY))

@@ -7,23 +7,26 @@
 //! A local time that a change of clocks leaves out is moved forward by what was left out; one that comes twice is the earlier one.
 //! Leap seconds do not count, as in Unix time.
 
-use crate::period::{Alignment, PeriodUnit, Recurrence, UsagePeriod, Weekday};
-use crate::time::Timestamp;
-use jiff::civil::{self, Date, DateTime};
+use crate::period::{Alignment, PeriodUnit, Recurrence, UsagePeriod};
+use crate::time::{HOUR, Timestamp};
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
 use thiserror::Error;
 
-/// An hour in microseconds.
-const HOUR: i64 = 3_600_000_000;
-/// Windows that a look may be off by: changes of clocks move a start by a day at most.
-const SLACK: i64 = 3;
+/// Where days of the calendar are counted from.
+const DAY_ZERO: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// Where weeks are, which begin so many days later: the Monday of the week around it.
+const WEEK_ZERO: DateTime = DateTime::constant(1969, 12, 29, 0, 0, 0, 0);
+/// Where months, quarters and years are, so that two months begin in January and ten years with a decade.
+const YEAR_ZERO: DateTime = DateTime::constant(0, 1, 1, 0, 0, 0, 0);
 
 /// Where a subscription's periods start, and in whose civil time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    /// As clocks there show it, so that a time that one change of clocks leaves out is there again on other days.
-    anchor: DateTime,
+    anchor: Timestamp,
+    /// The anchor as clocks there show it, so that a time that one change of clocks leaves out is there again on other days.
+    local_anchor: DateTime,
     zone: TimeZone,
 }
 
@@ -64,8 +67,8 @@ impl Calendar {
     /// [`CalendarError::Zone`] for a zone that is not known by name, [`CalendarError::OutOfRange`] for years that have no dates.
     pub fn new(anchor: Timestamp, zone: &str) -> Result<Self, CalendarError> {
         let zone = named(zone)?;
-        let anchor = instant(anchor)?.to_zoned(zone.clone()).datetime();
-        Ok(Self { anchor, zone })
+        let local_anchor = instant(anchor)?.to_zoned(zone.clone()).datetime();
+        Ok(Self { anchor: first(&zone, local_anchor)?, local_anchor, zone })
     }
 
     /// A calendar whose periods start when clocks in `zone` show `anchor`, such as `2026-01-31T09:00`.
@@ -78,21 +81,18 @@ impl Calendar {
         if anchor.parse::<jiff::Timestamp>().is_ok() {
             return Err(CalendarError::Anchor);
         }
-        let anchor: DateTime = anchor.parse().map_err(|_| CalendarError::Anchor)?;
-        let calendar = Self { anchor, zone };
-        calendar.instant_of(anchor)?;
-        Ok(calendar)
+        let local_anchor = anchor.parse().map_err(|_| CalendarError::Anchor)?;
+        Ok(Self { anchor: first(&zone, local_anchor)?, local_anchor, zone })
     }
 
     /// The first instant of the first period.
     pub fn anchor(&self) -> Timestamp {
-        // It was computed once when the calendar was made.
-        self.instant_of(self.anchor).unwrap_or(Timestamp::from_micros(0))
+        self.anchor
     }
 
     /// The anchor as clocks show it in the zone, in ISO 8601 without an offset.
     pub fn local_anchor(&self) -> String {
-        self.anchor.to_string()
+        self.local_anchor.to_string()
     }
 
     /// The IANA name of the zone.
@@ -106,30 +106,17 @@ impl Calendar {
     /// [`CalendarError::OutOfRange`] for an instant before the anchor, where windows are counted from it, and beyond the years
     /// that have dates.
     pub fn window_at(&self, period: UsagePeriod, at: Timestamp) -> Result<Window, CalendarError> {
-        let UsagePeriod::Every(every) = period else {
-            let start = self.anchor();
-            return if at < start { Err(CalendarError::OutOfRange) } else { Ok(Window { start, end: None }) };
-        };
-        if every.alignment() == Alignment::Anchor && at < self.anchor() {
+        let is_anchored = !matches!(period, UsagePeriod::Every(every) if every.alignment() != Alignment::Anchor);
+        if is_anchored && at < self.anchor {
             return Err(CalendarError::OutOfRange);
         }
-        let mut index = self.guess(every, at)?;
-        // The guess looks at dates alone, so it may be one too many (the time of day is still to come) or, where clocks went back
-        // over a start, one too few.
-        for _ in 0..SLACK {
-            if at < self.start(every, index)? {
-                index -= 1;
-            }
+        match period {
+            UsagePeriod::Never => Ok(Window { start: self.anchor, end: None }),
+            UsagePeriod::Every(every) => match Step::of(every) {
+                Some(step) => self.dates_at(self.origin(every), step, at),
+                None => self.hours_at(every, at),
+            },
         }
-        let mut end = self.start(every, index + 1)?;
-        for _ in 0..SLACK {
-            if end <= at {
-                index += 1;
-                end = self.start(every, index + 1)?;
-            }
-        }
-        let window = Window { start: self.start(every, index)?, end: Some(end) };
-        if window.contains(at) { Ok(window) } else { Err(CalendarError::OutOfRange) }
     }
 
     /// Windows of `period`, from the one that `from` falls into.
@@ -142,21 +129,22 @@ impl Calendar {
         })
     }
 
-    /// The window to open at `at`, where `previous` was opened last. Windows that nobody has opened in between are left out.
+    /// The window to open at `at`, where the one that was opened last ended at `last_end`. Windows that nobody has opened in between
+    /// are left out.
     ///
-    /// That is the one that `at` falls into, unless the rules of the zone have changed since the previous one was opened and the two
-    /// overlap: then it begins where the previous one ended, and where hardly anything would be left of it, ends with the next.
+    /// That is the one that `at` falls into, unless the rules of the zone have changed since the last one was opened and the two
+    /// overlap: then it begins where the last one ended, and where hardly anything would be left of it, ends with the next.
     ///
     /// # Errors
     /// As of [`Self::window_at`].
     pub fn window_after(
         &self,
-        previous: Option<Window>,
+        last_end: Option<Timestamp>,
         period: UsagePeriod,
         at: Timestamp,
     ) -> Result<Window, CalendarError> {
         let window = self.window_at(period, at)?;
-        let (Some(start), Some(end)) = (previous.and_then(|window| window.end), window.end) else { return Ok(window) };
+        let (Some(start), Some(end)) = (last_end, window.end) else { return Ok(window) };
         if start <= window.start || at < start {
             return Ok(window);
         }
@@ -165,84 +153,102 @@ impl Calendar {
         Ok(Window { start, end })
     }
 
-    /// Which window `at` may be in, by its date.
-    fn guess(&self, every: Recurrence, at: Timestamp) -> Result<i64, CalendarError> {
-        let here = instant(at)?.to_zoned(self.zone.clone()).date();
-        let count = i64::from(every.count());
-        let units = match (every.alignment(), every.unit()) {
-            (Alignment::Anchor, PeriodUnit::Hour) => (at.as_micros() - self.anchor().as_micros()).div_euclid(HOUR),
-            (Alignment::Anchor, PeriodUnit::Day) => days(here) - days(self.anchor.date()),
-            (Alignment::Anchor, PeriodUnit::Week) => (days(here) - days(self.anchor.date())).div_euclid(7),
-            (Alignment::Anchor, PeriodUnit::Month) => months(here) - months(self.anchor.date()),
-            (Alignment::Anchor, PeriodUnit::Quarter) => (months(here) - months(self.anchor.date())).div_euclid(3),
-            (Alignment::Anchor, PeriodUnit::Year) => (months(here) - months(self.anchor.date())).div_euclid(12),
-            (Alignment::Calendar { .. }, PeriodUnit::Hour) => return self.guess_hour(every, here, at),
-            (Alignment::Calendar { .. }, PeriodUnit::Day) => days(here),
+    /// Where windows that start on dates are counted from.
+    fn origin(&self, every: Recurrence) -> DateTime {
+        match (every.alignment(), every.unit()) {
+            (Alignment::Anchor, _) => self.local_anchor,
             (Alignment::Calendar { week_start }, PeriodUnit::Week) => {
-                (days(here) - week_zero(week_start)).div_euclid(7)
+                WEEK_ZERO.saturating_add(week_start.days_after_monday().days())
             }
-            (Alignment::Calendar { .. }, PeriodUnit::Month) => months(here),
-            (Alignment::Calendar { .. }, PeriodUnit::Quarter) => months(here).div_euclid(3),
-            (Alignment::Calendar { .. }, PeriodUnit::Year) => months(here).div_euclid(12),
-        };
-        Ok(units.div_euclid(count))
-    }
-
-    /// Hours of the calendar begin anew each day, so their windows are numbered by the day and within it.
-    fn guess_hour(&self, every: Recurrence, here: Date, at: Timestamp) -> Result<i64, CalendarError> {
-        let mut day = days(here);
-        // Where clocks go back over midnight a day has begun, and its date shows only an hour later.
-        if self.midnight(day + 1)? <= at {
-            day += 1;
+            (Alignment::Calendar { .. }, PeriodUnit::Hour | PeriodUnit::Day) => DAY_ZERO,
+            (Alignment::Calendar { .. }, PeriodUnit::Month | PeriodUnit::Quarter | PeriodUnit::Year) => YEAR_ZERO,
         }
-        let since = at.as_micros() - self.midnight(day)?.as_micros();
-        let of_day = since.div_euclid(HOUR * i64::from(every.count()));
-        Ok(day * HOURS_OF_DAY_MAX + of_day.clamp(0, HOURS_OF_DAY_MAX - 1))
     }
 
-    /// When a window starts. Starts never go back as the index goes on; where a change of clocks leaves out a whole window, its
-    /// start is the next one's.
-    fn start(&self, every: Recurrence, index: i64) -> Result<Timestamp, CalendarError> {
-        let units = index.checked_mul(i64::from(every.count())).ok_or(CalendarError::OutOfRange)?;
-        let midnight = civil::Time::midnight();
-        let local = match (every.alignment(), every.unit()) {
-            (Alignment::Anchor, PeriodUnit::Hour) => {
-                let micros = units.checked_mul(HOUR).and_then(|span| self.anchor().as_micros().checked_add(span));
-                return micros.map(Timestamp::from_micros).ok_or(CalendarError::OutOfRange);
+    /// Of windows that start on dates, so far apart, the one that `at` falls into. Starts never go back from one to the next; where
+    /// a change of clocks leaves out a whole window, its start is the next one's, and nothing falls into it.
+    fn dates_at(&self, origin: DateTime, step: Step, at: Timestamp) -> Result<Window, CalendarError> {
+        let start = |index| first(&self.zone, step.after(origin, index)?);
+        let here = instant(at)?.to_zoned(self.zone.clone()).date();
+        // Dates alone may say one too many (the time of day is still to come) or, where clocks went back over a start, one too few.
+        let mut index = step.between(origin.date(), here)?;
+        while at < start(index)? {
+            index -= 1;
+        }
+        let mut end = start(index + 1)?;
+        while end <= at {
+            index += 1;
+            end = start(index + 1)?;
+        }
+        Ok(Window { start: start(index)?, end: Some(end) })
+    }
+
+    /// The window of hours that `at` falls into. Those of the calendar begin anew each day, and the day's last ends with it.
+    fn hours_at(&self, every: Recurrence, at: Timestamp) -> Result<Window, CalendarError> {
+        instant(at)?;
+        let (from, until) = match every.alignment() {
+            Alignment::Anchor => (self.anchor, None),
+            Alignment::Calendar { .. } => {
+                let day = self.dates_at(self.origin(every), Step::Days(1), at)?;
+                (day.start, day.end)
             }
-            (Alignment::Anchor, unit) => after(self.anchor, unit, units)?,
-            (Alignment::Calendar { .. }, PeriodUnit::Hour) => return self.hour_start(every, index),
-            (Alignment::Calendar { .. }, PeriodUnit::Day) => return self.midnight(units),
-            (Alignment::Calendar { week_start }, PeriodUnit::Week) => {
-                return self.midnight(week_zero(week_start) + 7 * units);
-            }
-            // Counted from the year 0, so that two months begin in January and ten years with a decade.
-            (Alignment::Calendar { .. }, unit) => after(Date::constant(0, 1, 1).to_datetime(midnight), unit, units)?,
         };
-        self.instant_of(local)
-    }
-
-    fn hour_start(&self, every: Recurrence, index: i64) -> Result<Timestamp, CalendarError> {
-        let (day, of_day) = (index.div_euclid(HOURS_OF_DAY_MAX), index.rem_euclid(HOURS_OF_DAY_MAX));
-        let (midnight, next) = (self.midnight(day)?, self.midnight(day + 1)?);
-        let micros = midnight.as_micros() + of_day * HOUR * i64::from(every.count());
-        Ok(Timestamp::from_micros(micros).min(next))
-    }
-
-    /// The first instant of a day, by its number.
-    fn midnight(&self, day: i64) -> Result<Timestamp, CalendarError> {
-        let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
-        self.instant_of(after(epoch, PeriodUnit::Day, day)?)
-    }
-
-    fn instant_of(&self, local: DateTime) -> Result<Timestamp, CalendarError> {
-        let at = self.zone.to_ambiguous_timestamp(local).compatible().map_err(|_| CalendarError::OutOfRange)?;
-        Ok(Timestamp::from_micros(at.as_microsecond()))
+        let length = HOUR * i64::from(every.count());
+        let since = at.as_micros() - from.as_micros();
+        let start = at.as_micros() - since.rem_euclid(length);
+        let end = Timestamp::from_micros(start + length);
+        Ok(Window { start: Timestamp::from_micros(start), end: Some(until.map_or(end, |until| end.min(until))) })
     }
 }
 
-/// More windows of an hour than any day has: clocks have gone back by a day at most.
-const HOURS_OF_DAY_MAX: i64 = 64;
+/// How far apart windows start that start on dates.
+#[derive(Clone, Copy)]
+enum Step {
+    Days(i64),
+    Months(i64),
+}
+
+impl Step {
+    /// None where they do not: hours pass whatever the date.
+    fn of(every: Recurrence) -> Option<Self> {
+        let count = i64::from(every.count());
+        Some(match every.unit() {
+            PeriodUnit::Hour => return None,
+            PeriodUnit::Day => Self::Days(count),
+            PeriodUnit::Week => Self::Days(7 * count),
+            PeriodUnit::Month => Self::Months(count),
+            PeriodUnit::Quarter => Self::Months(3 * count),
+            PeriodUnit::Year => Self::Months(12 * count),
+        })
+    }
+
+    /// So many steps later.
+    fn after(self, origin: DateTime, steps: i64) -> Result<DateTime, CalendarError> {
+        let span = match self {
+            Self::Days(days) => Span::new().try_days(steps * days),
+            Self::Months(months) => Span::new().try_months(steps * months),
+        };
+        span.and_then(|span| origin.checked_add(span)).map_err(|_| CalendarError::OutOfRange)
+    }
+
+    /// Steps from one date to another, by their days or their months alone.
+    fn between(self, from: Date, to: Date) -> Result<i64, CalendarError> {
+        let months = |date: Date| i64::from(date.year()) * 12 + i64::from(date.month());
+        Ok(match self {
+            Self::Days(days) => {
+                let passed = from.until(to).map_err(|_| CalendarError::OutOfRange)?;
+                i64::from(passed.get_days()).div_euclid(days)
+            }
+            Self::Months(step) => (months(to) - months(from)).div_euclid(step),
+        })
+    }
+}
+
+/// The first instant at which clocks show a time, or would had they not changed.
+fn first(zone: &TimeZone, local: DateTime) -> Result<Timestamp, CalendarError> {
+    let at = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| CalendarError::OutOfRange)?;
+    Ok(Timestamp::from_micros(at.as_microsecond()))
+}
 
 fn named(zone: &str) -> Result<TimeZone, CalendarError> {
     let zone = TimeZone::get(zone).map_err(|_| CalendarError::Zone)?;
@@ -252,33 +258,6 @@ fn named(zone: &str) -> Result<TimeZone, CalendarError> {
 
 fn instant(at: Timestamp) -> Result<jiff::Timestamp, CalendarError> {
     jiff::Timestamp::from_microsecond(at.as_micros()).map_err(|_| CalendarError::OutOfRange)
-}
-
-/// Days since 1 January 1970.
-fn days(date: Date) -> i64 {
-    date.since(Date::constant(1970, 1, 1)).map_or(0, |span| i64::from(span.get_days()))
-}
-
-/// The first day of a week, the one around 1 January 1970, which was a Thursday.
-fn week_zero(week_start: Weekday) -> i64 {
-    week_start.days_after_monday() - 3
-}
-
-/// Months since the year 0.
-fn months(date: Date) -> i64 {
-    i64::from(date.year()) * 12 + i64::from(date.month()) - 1
-}
-
-fn after(from: DateTime, unit: PeriodUnit, units: i64) -> Result<DateTime, CalendarError> {
-    let span: Result<Span, jiff::Error> = match unit {
-        PeriodUnit::Hour => 0.hours().try_hours(units),
-        PeriodUnit::Day => Span::new().try_days(units),
-        PeriodUnit::Week => Span::new().try_weeks(units),
-        PeriodUnit::Month => Span::new().try_months(units),
-        PeriodUnit::Quarter => Span::new().try_months(units.saturating_mul(3)),
-        PeriodUnit::Year => Span::new().try_years(units),
-    };
-    span.and_then(|span| from.checked_add(span)).map_err(|_| CalendarError::OutOfRange)
 }
 
 #[cfg(test)]
@@ -331,7 +310,9 @@ mod tests {
     #[test]
     fn a_window_follows_what_was_opened_though_the_rules_of_the_zone_have_changed() {
         let calendar = Calendar::local("2026-01-01", "UTC").unwrap();
-        let after = |previous, t| calendar.window_after(previous, UsagePeriod::MONTH, at(t)).unwrap();
+        let after = |previous: Option<Window>, t| {
+            calendar.window_after(previous.and_then(|window| window.end), UsagePeriod::MONTH, at(t)).unwrap()
+        };
         let february = window("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z");
         assert_eq!(after(None, "2026-02-10T00:00:00Z"), february);
         assert_eq!(

@@ -3,6 +3,11 @@
 use std::time::Duration;
 use thiserror::Error;
 
+/// An hour in microseconds.
+pub const HOUR: i64 = 3_600_000_000;
+/// A day in microseconds.
+pub const DAY: i64 = 24 * HOUR;
+
 /// An instant of civil time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 ///
 /// Both databases keep it as a 64-bit integer, because their own time types differ in precision.

@@ -5,7 +5,7 @@
 
 use crate::id::{AgentId, AllocationId, CustomerId, FeatureId, SessionId, UserId};
 use crate::text::{DimensionName, DimensionValue};
-use crate::time::Timestamp;
+use crate::time::{DAY, HOUR, Timestamp};
 use crate::units::Units;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
@@ -25,10 +25,6 @@ pub const TOP_MAX: u16 = 100;
 /// The most rows that are answered: groups times stretches of time.
 pub const ROWS_MAX: i64 = 1_000;
 
-/// An hour in microseconds.
-pub const HOUR: i64 = 3_600_000_000;
-/// A day in microseconds.
-pub const DAY: i64 = 24 * HOUR;
 /// The shortest month in microseconds.
 const MONTH_MIN: i64 = 28 * DAY;
 

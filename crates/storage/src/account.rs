@@ -2,7 +2,7 @@
 
 use crate::bulk::Clash;
 use crate::key::realm_of;
-use crate::rows::Hold;
+use crate::rows::{Hold, LIST_MAX, among};
 use crate::stored::{number, parsed, units};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
@@ -12,7 +12,7 @@ use almoner_domain::calendar::Window;
 use almoner_domain::id::{AccountId, EntitlementId, Id};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
-use almoner_domain::time::Timestamp;
+use almoner_domain::time::{DAY, Timestamp};
 use almoner_domain::units::Units;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::Expr;
@@ -47,7 +47,7 @@ realm_table! {
 const NOUN: &str = "account";
 
 /// How far a change of a zone's rules moves the start of a window at most, in microseconds: two days.
-const RULES_SHIFT_MAX: i64 = 2 * 24 * 3_600_000_000;
+const RULES_SHIFT_MAX: i64 = 2 * DAY;
 
 /// What of an account can change.
 const CHANGING: [Column; 8] = [
@@ -225,35 +225,24 @@ async fn of_older_rules(tx: &Tx, windows: &BTreeSet<(EntitlementId, Timestamp)>)
     rows.await?.into_iter().map(read).collect()
 }
 
-/// The window of each of these entitlements that was opened last, where one was.
-pub(crate) async fn last_windows(tx: &Tx, of: &[EntitlementId]) -> Result<BTreeMap<EntitlementId, Window>, Trouble> {
-    let mut last = BTreeMap::new();
-    for id in of {
-        let rows = tx.rows::<Entity>().filter(Column::EntitlementId.eq(id.uuid()));
-        if let Some(row) = rows.order(Column::WindowStart, Order::Desc).one().await? {
-            last.insert(*id, read(row)?.window);
+/// When the window of each of these entitlements ended, or ends, that was opened last. Those that never had one are left out, and
+/// those whose window never ends.
+pub(crate) async fn last_ends(
+    tx: &Tx,
+    of: &BTreeSet<EntitlementId>,
+) -> Result<BTreeMap<EntitlementId, Timestamp>, Trouble> {
+    let mut ends = BTreeMap::new();
+    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
+    for part in ids.chunks(LIST_MAX) {
+        let rows = tx.rows::<Entity>().filter(among(tx.backend(), Column::EntitlementId, part));
+        let columns = vec![(Expr::col(Column::EntitlementId), "id"), (Expr::cust("max(window_end)"), "last_end")];
+        for row in rows.pick(columns).by(["entitlement_id"]).around(str::to_owned).await? {
+            if let Some(end) = row.try_get::<Option<i64>>("", "last_end")? {
+                ends.insert(Id::from_uuid(row.try_get("", "id")?), Timestamp::from_micros(end));
+            }
         }
     }
-    Ok(last)
-}
-
-/// Those of these accounts of entitlements that follow an earlier window of the same entitlement, in their order.
-pub(crate) async fn following(tx: &Tx, accounts: &[Account]) -> Result<Vec<AccountId>, Trouble> {
-    let of = |account: &Account| match account.owner {
-        AccountOwner::Entitlement(id) => Some((id.uuid(), account.window.start.as_micros())),
-        AccountOwner::Allocation(_) => None,
-    };
-    let ids: Vec<Uuid> = accounts.iter().filter_map(of).map(|(id, _)| id).collect();
-    let Some(latest) = accounts.iter().filter_map(of).map(|(_, start)| start).max() else { return Ok(Vec::new()) };
-    let earlier =
-        tx.all_among::<Entity, _>(Column::EntitlementId, &ids, |rows| rows.filter(Column::WindowStart.lt(latest)));
-    let earlier = earlier.await?;
-    let follows = |account: &&Account| {
-        of(account).is_some_and(|(id, start)| {
-            earlier.iter().any(|row| row.entitlement_id == Some(id) && row.window_start < start)
-        })
-    };
-    Ok(accounts.iter().filter(follows).map(|account| account.id).collect())
+    Ok(ends)
 }
 
 /// Entitlements' accounts of any realm whose window is over and that are not closed, deepest first.

@@ -12,7 +12,7 @@ use crate::usage_set::{self, Place, Set};
 use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session, usage_session_day};
 use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
 use almoner_domain::id::Id;
-use almoner_domain::usage::{DAY, HOUR};
+use almoner_domain::time::{DAY, HOUR};
 use sea_orm::entity::prelude::Uuid;
 use std::collections::BTreeMap;
 

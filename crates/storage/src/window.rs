@@ -52,9 +52,9 @@ fn window_of(entitlement: &Entitlement, at: Timestamp) -> Option<Window> {
 }
 
 /// The window of a quota to open at an instant, after the one that was opened last.
-fn next_window(entitlement: &Entitlement, last: Option<Window>, at: Timestamp) -> Option<Window> {
+fn next_window(entitlement: &Entitlement, last_end: Option<Timestamp>, at: Timestamp) -> Option<Window> {
     match entitlement.offer {
-        Offer::Quota { period, .. } => entitlement.calendar.window_after(last, period, at).ok(),
+        Offer::Quota { period, .. } => entitlement.calendar.window_after(last_end, period, at).ok(),
         Offer::Included | Offer::Value(_) => None,
     }
 }
@@ -169,10 +169,10 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
     for account in account::hold(tx, &held).await? {
         books.accounts.load(account.id, account);
     }
-    let missing: Vec<EntitlementId> = roots.iter().map(|root| root.id).filter(|id| !open.contains_key(id)).collect();
-    let last = account::last_windows(tx, &missing).await?;
+    let missing = wanted.iter().map(|(id, _)| *id).filter(|id| !open.contains_key(id)).collect();
+    let last_ends = account::last_ends(tx, &missing).await?;
     for root in roots {
-        let Some(window) = next_window(root, last.get(&root.id).copied(), tx.now()) else { continue };
+        let Some(window) = next_window(root, last_ends.get(&root.id).copied(), tx.now()) else { continue };
         let parent = match open.remove(&root.id) {
             Some(account) => account.id,
             None => ledger::open_window(&mut books, root, window)?,
@@ -182,9 +182,11 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
             ledger::open_share(&mut books, share, parent)?;
         }
     }
-    let opened: Vec<Account> = books.accounts.added().cloned().collect();
-    for account in account::following(tx, &opened).await? {
-        books.announce(Event::EntitlementReset(account));
+    let opened: Vec<(AccountId, AccountOwner)> = books.accounts.added().map(|one| (one.id, one.owner)).collect();
+    for (account, owner) in &opened {
+        if matches!(owner, AccountOwner::Entitlement(id) if last_ends.contains_key(id)) {
+            books.announce(Event::EntitlementReset(*account));
+        }
     }
     books::write_back(tx, &books, None).await?;
     Ok(opened.len() as u64)

@@ -9,11 +9,11 @@ use almoner_domain::id::{CustomerId, FeatureId, Id};
 use almoner_domain::ports::Usage;
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
-use almoner_domain::time::Timestamp;
+use almoner_domain::time::{DAY, HOUR, Timestamp};
 use almoner_domain::units::Units;
 use almoner_domain::usage::{
-    Bucket, DAY, DIMENSION_SETS_MAX, DIMENSIONS_BYTES_MAX, HOUR, Measure, UsageDimension, UsageFilter, UsageKey,
-    UsageQuery, UsageRow,
+    Bucket, DIMENSION_SETS_MAX, DIMENSIONS_BYTES_MAX, Measure, UsageDimension, UsageFilter, UsageKey, UsageQuery,
+    UsageRow,
 };
 use async_trait::async_trait;
 use std::cmp::Reverse;
