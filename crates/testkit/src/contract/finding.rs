@@ -2,6 +2,7 @@
 
 use super::World;
 use super::deciding::decision;
+use super::granting::issued;
 use super::listing::{ALL, Scene, oldest_first, walk};
 use crate::author;
 use crate::image_shop::{GENERATIONS, units};
@@ -9,15 +10,12 @@ use almoner_domain::allocation::AllocationState;
 use almoner_domain::decision::{Decision, KeyMark, Operation};
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
-use almoner_domain::grant::{Grant, GrantKind};
+use almoner_domain::grant::GrantKind;
 use almoner_domain::id::{AllocationId, DecisionId, GrantId, Id, SessionId};
 use almoner_domain::ledger::RETENTION;
 use almoner_domain::page::Page;
-use almoner_domain::ports::{
-    AllocationFilter, AuditFilter, DecisionFilter, Directory, GrantAnswer, GrantRequest, LeaseBatch,
-};
+use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory, LeaseBatch};
 use almoner_domain::tenant::{Environment, Realm};
-use almoner_domain::text::Named;
 use almoner_domain::time::Timestamp;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -143,7 +141,7 @@ pub async fn what_is_asked_for_by_id_is_told_once(w: &World) {
     told_once(w, away, [&scene.ada, &scene.ben], |one| one.id, |d, at, ids| d.allocations_among(at, ids)).await;
     let two = [&scene.decisions[0], &scene.decisions[2]];
     told_once(w, away, two, |one| one.id, |d, at, ids| d.decisions_among(at, ids)).await;
-    let grants = [granted(w, 1).await, granted(w, 2).await];
+    let grants = [issued(w, 1).await, issued(w, 2).await];
     told_once(w, away, [&grants[0], &grants[1]], |one| one.id, |d, at, ids| d.grants_among(at, ids)).await;
 
     let found = w.directory.plans_among(shop.realm, vec![shop.plan.id, w.id()]).await.unwrap();
@@ -172,28 +170,10 @@ pub async fn what_is_asked_for_by_id_is_told_once(w: &World) {
     }
 }
 
-async fn granted(w: &World, amount: i64) -> Grant {
-    w.pass(1);
-    let request = GrantRequest {
-        id: w.id(),
-        external_id: None,
-        customer: Named::Id(w.shop.acme.id),
-        feature: w.shop.generate.id,
-        kind: GrantKind::TopUp,
-        amount: units(amount),
-        priority: 0,
-        by: author(),
-    };
-    match w.treasury.issue(w.shop.realm, &request).await.unwrap() {
-        GrantAnswer::Issued(grant) => grant,
-        refused => panic!("{refused:?}"),
-    }
-}
-
 /// The quota of a window is a grant like those that follow it; a void one is told as such.
 pub async fn grants_into_an_account_come_oldest_first(w: &World) {
     let account = w.quota(w.shop.generate.id).await.account;
-    let (first, second) = (granted(w, 7).await, granted(w, 5).await);
+    let (first, second) = (issued(w, 7).await, issued(w, 5).await);
     w.treasury.void(w.shop.realm, first.id, &author()).await.unwrap();
     let uploads = w.quota(w.shop.upload.id).await.account;
     let told = w.directory.grants_into(w.shop.realm, vec![account, account, w.id()]).await.unwrap();

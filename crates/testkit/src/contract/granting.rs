@@ -9,7 +9,8 @@ use almoner_domain::ports::{GrantAnswer, GrantRequest, VoidAnswer};
 use almoner_domain::text::{ExternalId, Named};
 use almoner_domain::units::Units;
 
-fn request(w: &World, feature: FeatureId, amount: i64) -> GrantRequest {
+/// Units on top of a quota of Acme's.
+pub(super) fn request(w: &World, feature: FeatureId, amount: i64) -> GrantRequest {
     GrantRequest {
         id: w.id(),
         external_id: None,
@@ -26,7 +27,8 @@ async fn issue(w: &World, request: &GrantRequest) -> GrantAnswer {
     w.treasury.issue(w.shop.realm, request).await.expect("the ledger answers")
 }
 
-async fn issued(w: &World, amount: i64) -> Grant {
+/// The same, issued.
+pub(super) async fn issued(w: &World, amount: i64) -> Grant {
     // Later than the quota, which comes into being when it is first looked at: of two that are alike the earlier burns first.
     w.free().await;
     w.pass(1);

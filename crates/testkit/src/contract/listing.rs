@@ -75,7 +75,7 @@ async fn carved(w: &World, source: Source, key: &str) -> Allocation {
     w.carved(&CarveRequest { agent: Named::Id(agent.id), session: session("task", key), ..request }).await.allocation
 }
 
-fn denied() -> Verdict {
+pub(super) fn denied() -> Verdict {
     Verdict::Deny(Denial {
         reason: Reason::Expired,
         level: Level::Allocation,

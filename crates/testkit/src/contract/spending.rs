@@ -3,10 +3,11 @@
 use super::World;
 use super::deciding::{decision, serve, spend, tell};
 use super::holding::{answer, commit, hold};
+use super::listing;
 use super::world::pocket;
 use crate::image_shop::{at, units};
 use almoner_domain::account::Pocket;
-use almoner_domain::decision::{Decision, Denial, Level, Operation, Reason, Use, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, Use, UseKind};
 use almoner_domain::feature::ExcessRule;
 use almoner_domain::id::{AllocationId, FeatureId, SessionId};
 use almoner_domain::principal::Principals;
@@ -36,15 +37,7 @@ fn by(call: Decision, change: impl FnOnce(&mut Principals)) -> Decision {
 }
 
 fn denied(call: Decision) -> Decision {
-    let denial = Denial {
-        reason: Reason::Exhausted,
-        level: Level::Customer,
-        message: "none left".to_owned(),
-        resets_at: None,
-        retry_after_s: None,
-        raise: Vec::new(),
-    };
-    Decision { verdict: Verdict::Deny(denial), ..call }
+    Decision { verdict: listing::denied(), ..call }
 }
 
 pub(super) fn dimension(name: &str) -> DimensionName {

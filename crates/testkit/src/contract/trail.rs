@@ -2,6 +2,7 @@
 
 use super::World;
 use super::finding::elsewhere;
+use super::granting;
 use super::listing::{ALL, walk};
 use crate::author;
 use crate::image_shop::{GENERATIONS, units};
@@ -9,14 +10,12 @@ use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::{Action, AuditEntry, Author, AuthorRole};
 use almoner_domain::caller::Origin;
 use almoner_domain::customer::Role;
-use almoner_domain::grant::GrantKind;
 use almoner_domain::id::{AllocationId, GrantId, LeaseId};
 use almoner_domain::lease::LEDGER_TERM;
 use almoner_domain::ledger::Adjustment;
 use almoner_domain::ports::{
     AdjustAnswer, AdjustRequest, AuditFilter, CarveAnswer, CarveRequest, GrantAnswer, GrantRequest, Source, VoidAnswer,
 };
-use almoner_domain::text::Named;
 
 /// Ada, by a key, from an address.
 fn ada(w: &World) -> Author {
@@ -34,16 +33,7 @@ async fn trail(w: &World, filter: AuditFilter) -> Vec<AuditEntry> {
 }
 
 async fn grant(w: &World, amount: i64) -> GrantId {
-    let request = GrantRequest {
-        id: w.id(),
-        external_id: None,
-        customer: Named::Id(w.shop.acme.id),
-        feature: w.shop.generate.id,
-        kind: GrantKind::TopUp,
-        amount: units(amount),
-        priority: 0,
-        by: ada(w),
-    };
+    let request = GrantRequest { by: ada(w), ..granting::request(w, w.shop.generate.id, amount) };
     let answer = w.treasury.issue(w.shop.realm, &request).await.unwrap();
     assert!(matches!(answer, GrantAnswer::Issued(_)), "{answer:?}");
     request.id
