@@ -49,35 +49,23 @@ need_node() {
   install "Node 20 or later with npm" nodejs npm
 }
 
-# Clients of others that the suites run, as their lock file says, into a folder that git ignores.
-need_clients() {
-  need_node
-  (cd "$(dirname "$0")/../../tests/clients" && npm ci --ignore-scripts --no-audit --no-fund --silent)
-}
-
-# The libraries by which real receivers verify webhooks (tests/receivers), in a folder that git ignores; once for each set of pins.
-need_receivers() {
+# need_libraries FOLDER: what a folder of the suites pins, of npm, of PyPI or of both, in folders that git ignores; once for each
+# set of pins.
+need_libraries() {
   local folder pins
-  folder=$(dirname "$0")/../../tests/receivers
-  need_node
-  need_venv
-  pins=$(cat "$folder/package-lock.json" "$folder/requirements.txt" | sha256sum)
+  folder=$(dirname "$0")/../../tests/$1
+  pins=$(find "$folder" -maxdepth 1 \( -name package-lock.json -o -name requirements.txt \) -exec cat {} + | sha256sum)
   if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$pins" ]; then return; fi
-  echo "Installing what the receivers of webhooks need" >&2
-  npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$folder" >&2
-  make_venv "$folder"
-  echo "$pins" >"$folder/.installed"
-}
-
-# What other implementations that results are compared with need (tests/oracles).
-need_oracles() {
-  local folder pins
-  folder=$(dirname "$0")/../../tests/oracles
-  need_venv
-  pins=$(sha256sum <"$folder/requirements.txt")
-  if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$pins" ]; then return; fi
-  echo "Installing what the oracles need" >&2
-  make_venv "$folder"
+  echo "Installing what tests/$1 needs" >&2
+  if [ -e "$folder/package-lock.json" ]; then
+    need_node
+    npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$folder" >&2
+  fi
+  if [ -e "$folder/requirements.txt" ]; then
+    need_venv
+    python3 -m venv --clear "$folder/.venv"
+    "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$folder/requirements.txt" >&2
+  fi
   echo "$pins" >"$folder/.installed"
 }
 
@@ -85,19 +73,12 @@ need_venv() {
   if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then install "Python 3 with venv" python3 python3-venv; fi
 }
 
-# make_venv FOLDER: what its requirements.txt pins, in FOLDER/.venv.
-make_venv() {
-  python3 -m venv --clear "$1/.venv"
-  "$1/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$1/requirements.txt" >&2
-}
-
 for need in "$@"; do
   case $need in
     compiler) need_compiler ;;
     postgres) need_postgres ;;
-    receivers) need_receivers ;;
-    clients) need_clients ;;
-    oracles) need_oracles ;;
+    # Clients of others that follow us; receivers that verify webhooks; implementations that results are compared with.
+    clients | receivers | oracles) need_libraries "$need" ;;
     *)
       echo "prerequisites.sh: unknown need '$need'; known: compiler, postgres, receivers, clients, oracles" >&2
       exit 2
