@@ -7,34 +7,35 @@ use serde_json::{Value, json};
 /// A mutation, its input, and where the refusal points with which code.
 type Case = (&'static str, Value, &'static str, &'static [&'static str]);
 
+/// An input with members set or changed.
+fn with(mut input: Value, change: Value) -> Value {
+    for (name, value) in change.as_object().expect("members") {
+        input[name] = value.clone();
+    }
+    input
+}
+
 fn cases() -> Vec<Case> {
     let carve = |change: Value| {
-        let mut input = json!({
+        let input = json!({
             "customer": "acme-shop", "user": "ada", "agent": "catalogue", "session": { "kind": "task", "key": "t" },
             "lines": [{ "feature": "image.generate", "amount": "1" }],
         });
-        for (name, value) in change.as_object().expect("members") {
-            input[name] = value.clone();
-        }
-        input
+        with(input, change)
     };
-    let terms = |change: Value| {
-        let mut input = json!({ "plan": "pro", "lines": [{ "feature": "image.background_removal" }] });
-        for (name, value) in change.as_object().expect("members") {
-            input[name] = value.clone();
-        }
-        input
-    };
+    let terms =
+        |change: Value| with(json!({ "plan": "pro", "lines": [{ "feature": "image.background_removal" }] }), change);
     let grant = |change: Value| {
-        let mut input =
-            json!({ "customer": "acme-shop", "feature": "image.generate", "kind": "PROMOTION", "amount": "1" });
-        for (name, value) in change.as_object().expect("members") {
-            input[name] = value.clone();
-        }
-        input
+        let input = json!({ "customer": "acme-shop", "feature": "image.generate", "kind": "PROMOTION", "amount": "1" });
+        with(input, change)
     };
     let adjust =
         |feature: &str, amount: &str| json!({ "id": "CARD", "lines": [{ "feature": feature, "amount": amount }] });
+    let renewing = |change: Value| {
+        let line = with(json!({ "feature": "image.generate", "amount": "1" }), change);
+        json!({ "plan": "pro", "lines": [line] })
+    };
+    let anchored = |change: Value| with(json!({ "customer": "acme-shop", "plan": "pro" }), change);
     let line = |feature: &str, amount: &str| json!({ "lines": [{ "feature": feature, "amount": amount }] });
     vec![
         ("defineFeature", json!({ "key": "", "name": "x", "kind": "BOOLEAN" }), "INVALID", &["key"]),
@@ -56,6 +57,25 @@ fn cases() -> Vec<Case> {
             &["plan"],
         ),
         ("publishPlan", json!({ "plan": "pro", "lines": [] }), "LIMIT", &["lines"]),
+        (
+            "publishPlan",
+            renewing(json!({ "period": "DAY", "periodCount": 0 })),
+            "INVALID",
+            &["lines", "0", "periodCount"],
+        ),
+        (
+            "publishPlan",
+            renewing(json!({ "period": "HOUR", "periodCount": 25, "aligned": true })),
+            "INVALID",
+            &["lines", "0", "periodCount"],
+        ),
+        (
+            "publishPlan",
+            renewing(json!({ "period": "WEEK", "weekStart": "SUNDAY" })),
+            "INVALID",
+            &["lines", "0", "weekStart"],
+        ),
+        ("publishPlan", renewing(json!({ "period": "NEVER", "aligned": true })), "INVALID", &["lines", "0", "period"]),
         (
             "publishPlan",
             json!({ "plan": "pro", "lines": [{ "feature": "no.such" }] }),
@@ -100,6 +120,14 @@ fn cases() -> Vec<Case> {
             json!({ "customer": "acme-shop", "plan": "pro", "anchor": "2999-01-01T00:00:00Z" }),
             "INVALID",
             &["anchor"],
+        ),
+        ("subscribe", anchored(json!({ "localAnchor": "2026-02-30T09:00" })), "INVALID", &["localAnchor"]),
+        ("subscribe", anchored(json!({ "localAnchor": "2026-01-31T09:00Z" })), "INVALID", &["localAnchor"]),
+        (
+            "subscribe",
+            anchored(json!({ "localAnchor": "2026-01-31T09:00", "anchor": "2026-01-31T09:00:00Z" })),
+            "INVALID",
+            &["localAnchor"],
         ),
         ("subscribe", json!({ "customer": "acme-shop", "plan": "none" }), "CONFLICT", &["customer"]),
         (
