@@ -2,7 +2,7 @@
 
 use crate::bulk::Clash;
 use crate::key::realm_of;
-use crate::rows::{Hold, LIST_MAX, among};
+use crate::rows::{Hold, ListOrder, pages};
 use crate::stored::{number, parsed, units};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
@@ -10,13 +10,14 @@ use crate::tx::{Everywhere, Tx};
 use almoner_domain::account::{Account, AccountOwner, Balance, Pocket};
 use almoner_domain::calendar::Window;
 use almoner_domain::id::{AccountId, EntitlementId, Id};
+use almoner_domain::page::Page;
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
-use almoner_domain::time::{DAY, Timestamp};
+use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, Order};
+use sea_orm::{ColumnTrait, Order};
 use std::collections::{BTreeMap, BTreeSet};
 
 realm_table! {
@@ -45,9 +46,6 @@ realm_table! {
 }
 
 const NOUN: &str = "account";
-
-/// How far a change of a zone's rules moves the start of a window at most, in microseconds: two days.
-const RULES_SHIFT_MAX: i64 = 2 * DAY;
 
 /// What of an account can change.
 const CHANGING: [Column; 8] = [
@@ -204,45 +202,23 @@ pub(crate) async fn of_windows(
     };
     let mut current: Vec<Account> = accounts.into_iter().filter(wanted).collect();
     let found: BTreeSet<AccountOwner> = current.iter().map(|account| account.owner).collect();
-    let rest: BTreeSet<_> =
-        windows.iter().filter(|(id, _)| !found.contains(&AccountOwner::Entitlement(*id))).copied().collect();
-    if !rest.is_empty() {
-        current.extend(of_older_rules(tx, &rest).await?);
-    }
+    let rest = windows.iter().map(|(id, _)| *id).filter(|id| !found.contains(&AccountOwner::Entitlement(*id)));
+    // One that was opened when the zone's rules were others begins at another time, and is current to its own end.
+    let last = last_of(tx, &rest.collect()).await?;
+    current.extend(last.into_values().filter(|account| account.window.contains(tx.now())));
     Ok(current)
 }
 
-/// Accounts of current windows that were opened when the zone's rules were others, so that they begin at another time.
-async fn of_older_rules(tx: &Tx, windows: &BTreeSet<(EntitlementId, Timestamp)>) -> Result<Vec<Account>, Trouble> {
-    let ids: Vec<Uuid> = windows.iter().map(|(id, _)| id.uuid()).collect();
-    let earliest = windows.iter().map(|(_, start)| start.as_micros()).min().unwrap_or_default();
-    let now = tx.now().as_micros();
-    let rows = tx.all_among::<Entity, _>(Column::EntitlementId, &ids, |rows| {
-        let rows = rows.filter(Column::WindowStart.gte(earliest.saturating_sub(RULES_SHIFT_MAX)));
-        let rows = rows.filter(Column::WindowStart.lte(now));
-        rows.filter(Condition::any().add(Column::WindowEnd.is_null()).add(Column::WindowEnd.gt(now)))
-    });
-    rows.await?.into_iter().map(read).collect()
-}
-
-/// When the window of each of these entitlements ended, or ends, that was opened last. Those that never had one are left out, and
-/// those whose window never ends.
-pub(crate) async fn last_ends(
+/// The account of each of these entitlements that was opened last, where one was.
+pub(crate) async fn last_of(
     tx: &Tx,
-    of: &BTreeSet<EntitlementId>,
-) -> Result<BTreeMap<EntitlementId, Timestamp>, Trouble> {
-    let mut ends = BTreeMap::new();
-    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
-    for part in ids.chunks(LIST_MAX) {
-        let rows = tx.rows::<Entity>().filter(among(tx.backend(), Column::EntitlementId, part));
-        let columns = vec![(Expr::col(Column::EntitlementId), "id"), (Expr::cust("max(window_end)"), "last_end")];
-        for row in rows.pick(columns).by(["entitlement_id"]).around(str::to_owned).await? {
-            if let Some(end) = row.try_get::<Option<i64>>("", "last_end")? {
-                ends.insert(Id::from_uuid(row.try_get("", "id")?), Timestamp::from_micros(end));
-            }
-        }
-    }
-    Ok(ends)
+    entitlements: &BTreeSet<EntitlementId>,
+) -> Result<BTreeMap<EntitlementId, Account>, Trouble> {
+    let of_one = |id: &EntitlementId| tx.rows::<Entity>().filter(Column::EntitlementId.eq(id.uuid()));
+    let lists = entitlements.iter().map(of_one).collect();
+    let found = pages(lists, Column::WindowStart, ListOrder::NewestFirst, Page::first(1)).await?;
+    let last = entitlements.iter().zip(found).filter_map(|(id, list)| Some((*id, list.entries.into_iter().next()?)));
+    last.map(|(id, row)| Ok((id, read(row)?))).collect()
 }
 
 /// Entitlements' accounts of any realm whose window is over and that are not closed, deepest first.

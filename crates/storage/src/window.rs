@@ -52,7 +52,8 @@ fn window_of(entitlement: &Entitlement, at: Timestamp) -> Option<Window> {
 }
 
 /// The window of a quota to open at an instant, after the one that was opened last.
-fn next_window(entitlement: &Entitlement, last_end: Option<Timestamp>, at: Timestamp) -> Option<Window> {
+fn next_window(entitlement: &Entitlement, last: Option<&Account>, at: Timestamp) -> Option<Window> {
+    let last_end = last.and_then(|account| account.window.end);
     match entitlement.offer {
         Offer::Quota { period, .. } => entitlement.calendar.window_after(last_end, period, at).ok(),
         Offer::Included | Offer::Value(_) => None,
@@ -170,9 +171,9 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
         books.accounts.load(account.id, account);
     }
     let missing = wanted.iter().map(|(id, _)| *id).filter(|id| !open.contains_key(id)).collect();
-    let last_ends = account::last_ends(tx, &missing).await?;
+    let last = account::last_of(tx, &missing).await?;
     for root in roots {
-        let Some(window) = next_window(root, last_ends.get(&root.id).copied(), tx.now()) else { continue };
+        let Some(window) = next_window(root, last.get(&root.id), tx.now()) else { continue };
         let parent = match open.remove(&root.id) {
             Some(account) => account.id,
             None => ledger::open_window(&mut books, root, window)?,
@@ -184,7 +185,7 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
     }
     let opened: Vec<(AccountId, AccountOwner)> = books.accounts.added().map(|one| (one.id, one.owner)).collect();
     for (account, owner) in &opened {
-        if matches!(owner, AccountOwner::Entitlement(id) if last_ends.contains_key(id)) {
+        if matches!(owner, AccountOwner::Entitlement(id) if last.contains_key(id)) {
             books.announce(Event::EntitlementReset(*account));
         }
     }

@@ -11,6 +11,7 @@ use almoner_domain::statement::Right;
 use almoner_domain::subscription::Subscription;
 use almoner_domain::text::Named;
 use almoner_domain::time::Timestamp;
+use sea_orm::{ConnectionTrait, Database};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,4 +143,35 @@ async fn who_is_not_known_is_named() {
     assert_eq!(shop.store.entitlements(shop.realm, &eve).await.unwrap(), None);
     assert!(Role::Owner.raises());
     shop.clock.advance(Duration::from_secs(1));
+}
+
+/// What was opened before the zone's rules changed keeps its end, and the next window begins there: no second quota meanwhile.
+#[tokio::test]
+async fn a_window_of_older_rules_is_followed_where_it_ends() {
+    const HOUR: i64 = 3_600_000_000;
+    for on in BOTH {
+        let shop = Shop::open(on).await;
+        let first = shop.standing(&shop.customer()).await.lines[0];
+        let database = Database::connect(shop.keep.url()).await.unwrap();
+        let older =
+            format!("UPDATE accounts SET window_start = window_start - {HOUR}, window_end = window_end + {HOUR}");
+        database.execute_unprepared(&older).await.unwrap();
+        database.close().await.unwrap();
+        let end = Timestamp::from_micros(first.window.end.unwrap().as_micros() + HOUR);
+
+        let same = shop.standing(&shop.customer()).await.lines[0];
+        assert_eq!((same.account, same.window.end), (first.account, Some(end)), "{on:?}");
+        shop.clock.set(Timestamp::from_micros(end.as_micros() - 1));
+        assert_eq!(
+            shop.standing(&shop.customer()).await.lines[0].account,
+            first.account,
+            "{on:?}: to its last instant"
+        );
+        shop.clock.set(end);
+        let next = shop.standing(&shop.customer()).await.lines[0];
+        assert_ne!(next.account, first.account);
+        let january = Timestamp::parse("2027-01-01T00:00:00Z").unwrap();
+        assert_eq!((next.window.start, next.window.end), (end, Some(january)), "{on:?}");
+        assert_eq!(next.granted, units(QUOTA));
+    }
 }
