@@ -36,6 +36,30 @@ const LIFE: Duration = Duration::from_secs(12 * 3_600);
 /// Hours ago that the last call was made.
 const SPREAD: i64 = 29 * 24;
 
+/// How calls are shared out among cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shares {
+    /// As agents are: a few busy cards have many calls and most have few, the n-th busiest in proportion to 1/√n.
+    Uneven,
+    /// Each card has as many as any other.
+    Even,
+}
+
+impl Shares {
+    fn of(self, calls: usize, cards: usize) -> Vec<usize> {
+        let weigh = |card: usize| match self {
+            Self::Even => 1,
+            // Busy ones are not next to each other: the factor has no divisor in common with any number of cards that is used.
+            Self::Uneven => 1_000_000_000 / ((card * 7_919 % cards + 1) * 1_000_000).isqrt(),
+        };
+        let whole: usize = (0..cards).map(weigh).sum();
+        let mut shares: Vec<usize> = (0..cards).map(|card| calls * weigh(card) / whole).collect();
+        let left = calls - shares.iter().sum::<usize>();
+        shares.iter_mut().take(left).for_each(|share| *share += 1);
+        shares
+    }
+}
+
 /// The crowd.
 pub struct Crowd {
     /// Where it is.
@@ -180,20 +204,17 @@ impl Crowd {
         }
     }
 
-    /// Calls on all cards in turn, a unit each, over the last 29 days; each card's within two hours.
+    /// Calls on all cards, a unit each, over the last 29 days; each card's within two hours.
     ///
     /// The ledger hears of the decisions alone: what is looked at is what was decided, not what is leased.
     ///
     /// # Panics
     /// See [`Self::gather`].
-    pub async fn call(&self, count: usize) {
+    pub async fn call(&self, count: usize, shares: Shares) {
         let now = SystemClock.now();
-        let each = count.div_ceil(self.cards.len().max(1));
-        let calls = (0..count).map(|call| {
-            let (card, number) = (call / each, call % each);
-            self.decision(now, card, number)
-        });
-        let calls: Vec<Decision> = calls.collect();
+        let of = shares.of(count, self.cards.len());
+        let calls = of.iter().enumerate().flat_map(|(card, calls)| (0..*calls).map(move |number| (card, number)));
+        let calls: Vec<Decision> = calls.map(|(card, number)| self.decision(now, card, number)).collect();
         for flush in calls.chunks(FLUSH) {
             let batch = LeaseBatch { decisions: flush.to_vec(), ..LeaseBatch::default() };
             self.store.settle(self.realm, self.gate, &batch).await.expect("a store");

@@ -2,7 +2,7 @@
 
 use almoner_server::{OsEntropy, SystemClock};
 use almoner_storage::{SqlStore, StoreOptions};
-use almoner_tests::crowd::{Crowd, FEATURE};
+use almoner_tests::crowd::{Crowd, FEATURE, Shares};
 use almoner_tests::in_process::door;
 use almoner_tests::{Database, on_each_database};
 use serde_json::json;
@@ -155,7 +155,7 @@ async fn a_list_takes_as_many_statements_whatever_its_length(database: Database)
     for card in 0..50 {
         crowd.carve_below(card, 5).await;
     }
-    crowd.call(450).await;
+    crowd.call(450, Shares::Even).await;
     // On one thread, as a worker of the server has it.
     let (asked, key) = (store.clone(), crowd.operator_key.clone());
     let asking = std::thread::spawn(move || {

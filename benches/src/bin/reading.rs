@@ -6,7 +6,7 @@
 
 use almoner_server::{OsEntropy, SystemClock};
 use almoner_storage::{SqlStore, StoreOptions};
-use almoner_tests::crowd::{Crowd, FEATURE};
+use almoner_tests::crowd::{Crowd, FEATURE, Shares};
 use almoner_tests::hostile::documents;
 use almoner_tests::in_process::door;
 use almoner_tests::{Database, database::Place};
@@ -27,10 +27,13 @@ struct Size {
     cards: usize,
     calls: usize,
     runs: usize,
+    shares: Shares,
 }
 
 fn main() -> anyhow::Result<()> {
-    let size = Size { cards: read("CARDS", 10_000)?, calls: read("CALLS", 1_000_000)?, runs: read("RUNS", 200)? };
+    let shares = if read("EVEN", 0)? == 0 { Shares::Uneven } else { Shares::Even };
+    let (cards, calls, runs) = (read("CARDS", 10_000)?, read("CALLS", 1_000_000)?, read("RUNS", 200)?);
+    let size = Size { cards, calls, runs, shares };
     // One thread asks, so that its processor time is that of the door; the databases' drivers have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut missed = Vec::new();
@@ -63,7 +66,7 @@ async fn measure(database: Database, size: &Size) -> anyhow::Result<Vec<String>>
     crowd.join(customers, size.cards / customers).await;
     println!("{database:?}: {} allocations made in {:.0?}", crowd.cards.len(), begin.elapsed());
     let begin = Instant::now();
-    crowd.call(size.calls).await;
+    crowd.call(size.calls, size.shares).await;
     println!("{database:?}: {} decisions told in {:.0?}", size.calls, begin.elapsed());
 
     let door = door(&store, &crowd.operator_key).await;

@@ -212,6 +212,14 @@ impl UsageQuery {
         self
     }
 
+    /// The same without a word about what callers said: each group of this one comes to no more than the one of that which it is in.
+    pub fn whatever_was_said(&self) -> Self {
+        let mut whole = self.clone();
+        whole.filter.dimensions.clear();
+        whole.keys.retain(|key| !matches!(key, UsageKey::Dimension(_)));
+        whole
+    }
+
     /// Whether it can be answered in units that add up, and in how many rows.
     pub fn checked(self) -> Result<Self, UsageError> {
         let of_one = self.filter.feature.is_some();
@@ -261,7 +269,7 @@ impl UsageQuery {
 }
 
 /// What one group spent in one stretch of time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct UsageRow {
     /// The first instant of the stretch; none where the whole span is one.
     pub start: Option<Timestamp>,
@@ -288,7 +296,7 @@ pub struct UsageRow {
 }
 
 /// What was said under one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UsageDimension {
     /// The name.
     pub name: DimensionName,

@@ -10,6 +10,7 @@ use crate::tx::Tx;
 use almoner_domain::id::{CustomerId, Id, SubscriptionId, UserId};
 use almoner_domain::subscription::Entitlement;
 use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, Order};
 use std::collections::BTreeSet;
 
@@ -106,7 +107,8 @@ pub(crate) async fn of_subjects(
     let ids: Vec<Uuid> = subscriptions.iter().map(|id| id.uuid()).collect();
     let users: Vec<Uuid> = users.iter().map(|id| id.uuid()).collect();
     let rows = tx.all_among::<Entity, _>(Column::SubscriptionId, &ids, |rows| {
-        let whose = Condition::any().add(Column::UserId.is_null()).add(among(tx.backend(), Column::UserId, &users));
+        let theirs = among(tx.backend(), Expr::col(Column::UserId), &users);
+        let whose = Condition::any().add(Column::UserId.is_null()).add(theirs);
         rows.filter(whose)
     });
     let mut found = rows.await?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;

@@ -71,6 +71,7 @@ mod usage_session;
 mod usage_session_day;
 mod usage_set;
 mod rollup;
+mod usage_parts;
 mod usage_report;
 mod notice;
 mod webhook;

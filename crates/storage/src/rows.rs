@@ -3,6 +3,7 @@
 use crate::trouble::Trouble;
 use almoner_domain::page::{PAGE_MAX, Page, Stretch, Take};
 use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::postgres_array::NotU8;
 use sea_orm::sea_query::{Asterisk, Expr, IntoCondition, LockBehavior, LockType, Query, SelectStatement, UnionType};
 use sea_orm::{
@@ -234,14 +235,17 @@ pub(crate) const LIST_MAX: usize = 8_192;
 
 /// Is the column one of at most [`LIST_MAX`] values? PostgreSQL gets one array; SQLite a list, filled up to a power of two,
 /// so that its statements come in few shapes and are prepared once.
-pub(crate) fn among<C, V>(backend: DbBackend, column: C, values: &[V]) -> Expr
+pub(crate) fn among<V>(backend: DbBackend, column: Expr, values: &[V]) -> Expr
 where
-    C: ColumnTrait,
     V: Into<Value> + Clone + NotU8,
 {
+    use sea_orm::sea_query::ExprTrait;
+
     let Some(last) = values.last() else { return column.is_in(Vec::<V>::new()) };
     if backend == DbBackend::Postgres {
-        return column.eq_any(values.iter().cloned());
+        let values: Vec<Value> = values.iter().cloned().map(Into::into).collect();
+        let array = Value::Array(last.clone().into().array_type(), Some(Box::new(values)));
+        return column.eq(PgFunc::any(Expr::val(array)));
     }
     let shape = values.len().next_power_of_two();
     let padding = std::iter::repeat_n(last.clone(), shape - values.len());

@@ -117,7 +117,7 @@ impl Tx {
     {
         let mut found = Vec::new();
         for part in values.chunks(LIST_MAX) {
-            let rows = self.rows::<E>().filter(among(self.backend, column, part));
+            let rows = self.rows::<E>().filter(among(self.backend, Expr::col(column.as_column_ref()), part));
             found.extend(shape(rows).all().await?);
         }
         Ok(found)
@@ -182,7 +182,11 @@ impl Tx {
     where
         V: Into<Value> + Clone + NotU8,
     {
-        let delete = E::delete_many().filter(self.mine::<E>()).filter(among(self.backend, column, values));
+        let delete = E::delete_many().filter(self.mine::<E>()).filter(among(
+            self.backend,
+            Expr::col(column.as_column_ref()),
+            values,
+        ));
         Ok(delete.exec(&self.begun.conn).await?.rows_affected)
     }
 

@@ -31,6 +31,7 @@ pub mod trail;
 pub mod isolation;
 pub mod spending;
 pub mod charting;
+pub mod ranking;
 pub mod delivering;
 pub mod pruning;
 

@@ -188,6 +188,9 @@ macro_rules! contract_suite {
                 a_series_is_told_by_hours_days_and_months
                 a_span_is_told_to_the_hour
                 the_groups_of_a_series_are_the_largest_in_all;
+            ranking:
+                the_largest_groups_of_few_large_sessions_are_told
+                the_largest_groups_of_many_equal_sessions_are_told;
             delivering:
                 an_entry_becomes_one_delivery_however_many_pump
                 nothing_is_kept_for_who_does_not_listen
