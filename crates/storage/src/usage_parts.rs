@@ -1,6 +1,6 @@
 //! Usage as its tables have it: which of them can answer, and what they tell.
 
-use crate::rows::{Picked, Rows, among};
+use crate::rows::{Picked, Rows, among_few};
 use crate::tx::{Owned, Tx};
 use crate::usage_set::OTHER;
 use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session, usage_session_day};
@@ -30,7 +30,14 @@ pub(crate) struct Among {
 pub(crate) fn parts<'t>(tx: &'t Tx, query: &UsageQuery, among: Option<&Among>) -> Vec<Picked<'t>> {
     let (since, until) = (query.span().since().as_micros(), query.span().until().as_micros());
     let look = Look { tx, query, among };
-    let by_session = |span| look.stretch(tx.rows::<usage_session::Entity>(), usage_session::Column::Hour, span);
+    let by_session = |span| {
+        let rows = look.stretch(tx.rows::<usage_session::Entity>(), usage_session::Column::Hour, span);
+        match among.map(|some| &some.key) {
+            Some(UsageKey::Session) => rows.by_index("usage_sessions", "usage_sessions_session"),
+            Some(UsageKey::Allocation) => rows.by_index("usage_sessions", "usage_sessions_allocation"),
+            _ => rows,
+        }
+    };
     let grain = Grain::of(query);
     let hours = |span| match grain {
         Grain::Customers => look.stretch(tx.rows::<usage_hour_total::Entity>(), usage_hour_total::Column::Hour, span),
@@ -139,7 +146,7 @@ impl<'t> Look<'t, '_> {
         }
         match self.among.and_then(|some| Some((id_column(&some.key)?, some))) {
             None => rows,
-            Some((column, some)) => rows.filter(among(self.tx.backend(), Expr::col(column), &some.ids)),
+            Some((column, some)) => rows.filter(among_few(self.tx.backend(), Expr::col(column), &some.ids)),
         }
     }
 }
