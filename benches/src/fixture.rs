@@ -18,6 +18,7 @@ use almoner_domain::units::{Scale, Units};
 use almoner_server::{OsEntropy, SystemClock};
 use almoner_storage::{SqlStore, StoreOptions};
 use anyhow::{Context, bail};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ impl Fixture {
             calendar: Calendar::new(Timestamp::from_micros(0), "UTC")?,
         };
         subscriptions::subscribe(&staff, &app, subscription).await?;
-        let new = agents::NewAgent { external_id: id("agent")?, name: name("Agent")? };
+        let new = agents::NewAgent { external_id: id("agent")?, name: name("Agent")?, labels: BTreeSet::new() };
         let agent = agents::register(&staff, &app, new).await?.id;
         let issued =
             keys::issue(&staff, &app, keys::NewKey { kind: KeyKind::Gate, holder: None, name: name("load")? }).await?;

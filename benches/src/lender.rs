@@ -13,8 +13,9 @@ use almoner_domain::lease::{Incarnation, Lease, LeaseReply, LeaseReport, Wish};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{
     CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, HoldStanding, LeaseBatch, Ledger, Lookup,
-    SubjectName, SubjectStanding, Swept,
+    SessionAnswer, SessionRequest, SubjectName, SubjectStanding, Swept,
 };
+use almoner_domain::price::PriceList;
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
 use almoner_domain::standing::{Standing, StandingLine};
@@ -124,6 +125,10 @@ impl Ledger for Lender {
         not_lent("extend_hold")
     }
 
+    async fn carve_for_session(&self, _: Realm, _: &SessionRequest) -> Result<SessionAnswer, Fault> {
+        not_lent("carve_for_session")
+    }
+
     async fn sweep(&self, _: u64) -> Result<Swept, Fault> {
         Ok(Swept::default())
     }
@@ -135,6 +140,10 @@ impl Ledger for Lender {
 
 #[async_trait]
 impl Lookup for Lender {
+    async fn prices(&self, _: Realm) -> Result<Vec<PriceList>, Fault> {
+        Ok(Vec::new())
+    }
+
     async fn credential(&self, hash: KeyHash) -> Result<Option<ApiKey>, Fault> {
         let known = hash == KeyHash::of(GATE_KEY);
         Ok(known.then(|| ApiKey {

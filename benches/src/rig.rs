@@ -79,10 +79,9 @@ async fn open(folder: &Path) -> anyhow::Result<(Arc<Gate>, Credential, Vec<Call>
     })
     .await?;
     let by = gate.authenticate(GATE_KEY).await?.context("the key is unknown")?;
-    let uses = vec![AskedUse { feature, amount: Units::new(1)? }];
+    let uses = vec![AskedUse { feature, amount: Units::new(1)?, prices: Vec::new() }];
     let call = |number| Call {
         target: Target::Allocation(id(number)),
-        policy_asked: false,
         uses: uses.clone(),
         key: None,
         dimensions: Vec::new(),

@@ -28,6 +28,8 @@ mod m20261124_000014_webhook;
 mod m20261124_000015_usage;
 mod m20261125_000016_usage_session_days;
 mod m20261125_000017_local_anchor;
+mod m20261125_000018_prices;
+mod m20261125_000019_policies;
 mod column;
 mod index;
 mod realm;
@@ -62,6 +64,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000015_usage::Migration),
             Box::new(m20261125_000016_usage_session_days::Migration),
             Box::new(m20261125_000017_local_anchor::Migration),
+            Box::new(m20261125_000018_prices::Migration),
+            Box::new(m20261125_000019_policies::Migration),
         ]
     }
 }

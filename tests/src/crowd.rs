@@ -22,6 +22,7 @@ use almoner_domain::time::{Clock, Timestamp};
 use almoner_domain::units::{Scale, Units};
 use almoner_server::{OsEntropy, SystemClock};
 use almoner_storage::SqlStore;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,7 +125,11 @@ impl Crowd {
             feature,
         };
         for number in 0..20 {
-            let agent = agents::NewAgent { external_id: external(&format!("agent-{number}")), name: name("Agent") };
+            let agent = agents::NewAgent {
+                external_id: external(&format!("agent-{number}")),
+                name: name("Agent"),
+                labels: BTreeSet::new(),
+            };
             crowd.agents.push(agents::register(&crowd.staff, &crowd.app, agent).await.expect("an agent").id);
         }
         let key = keys::NewKey { kind: KeyKind::Operator, holder: None, name: name("staff") };

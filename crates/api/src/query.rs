@@ -8,10 +8,10 @@ use crate::object::{
     AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode,
     MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost,
 };
-use crate::object::{AuditObject, GrantNode, PreviewObject, SubscriptionNode};
+use crate::object::{AuditObject, GrantNode, PolicyObject, PreviewObject, PriceListObject, SubscriptionNode};
 use crate::object::{DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{QueueObject, ScheduleObject};
-use almoner_app::{agents, customers, directory, features, keys, plans, queues, schedules, webhooks};
+use almoner_app::{agents, customers, directory, features, keys, plans, policies, prices, queues, schedules, webhooks};
 use almoner_domain::id::{
     AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
@@ -145,6 +145,30 @@ impl Query {
         let Ok(id) = ExternalId::parse(&external_id) else { return Ok(None) };
         let found = plans::find(&asker.caller, &asker.desk.app, &id).await.map_err(not_found)?;
         Ok(found.map(PlanNode))
+    }
+
+    /// Policies, retired ones too, by the provider's id.
+    #[graphql(complexity = "100 * child_complexity")]
+    async fn policies(&self, context: &Context<'_>) -> Result<Vec<PolicyObject>> {
+        let asker = asker(context)?;
+        let all = policies::list(&asker.caller, &asker.desk.app).await.map_err(not_found)?;
+        Ok(all.into_iter().map(PolicyObject).collect())
+    }
+
+    /// A policy by our id or the provider's.
+    async fn policy(&self, context: &Context<'_>, id: String) -> Result<Option<PolicyObject>> {
+        let asker = asker(context)?;
+        let Ok(name) = Named::parse(&id) else { return Ok(None) };
+        let found = policies::find(&asker.caller, &asker.desk.app, &name).await.map_err(not_found)?;
+        Ok(found.map(PolicyObject))
+    }
+
+    /// The newest prices in a currency, by its key, whether or not their time has come; none while nothing is published.
+    async fn price_list(&self, context: &Context<'_>, currency: String) -> Result<Option<PriceListObject>> {
+        let asker = asker(context)?;
+        let Ok(currency) = FeatureKey::parse(&currency) else { return Ok(None) };
+        let found = prices::latest(&asker.caller, &asker.desk.app, &currency).await.map_err(not_found)?;
+        Ok(found.map(PriceListObject))
     }
 
     /// Customers, oldest first.

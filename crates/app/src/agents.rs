@@ -4,13 +4,14 @@ use crate::app::{App, or_taken};
 use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
 use crate::removal::{RemoveError, gone};
-use almoner_domain::agent::Agent;
+use almoner_domain::agent::{Agent, LABELS_MAX};
 use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::AgentId;
 use almoner_domain::ports::Agents;
-use almoner_domain::text::{ExternalId, Name, Named};
+use almoner_domain::text::{ExternalId, Label, Name, Named};
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// An agent to be.
@@ -20,6 +21,8 @@ pub struct NewAgent {
     pub external_id: ExternalId,
     /// What people will call it.
     pub name: Name,
+    /// Labels, by which policies find it.
+    pub labels: BTreeSet<Label>,
 }
 
 /// Why no agent was registered.
@@ -28,6 +31,9 @@ pub enum RegisterAgentError {
     /// The wrong kind of credential.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// More labels than are kept.
+    #[error("an agent bears at most {LABELS_MAX} labels")]
+    TooManyLabels,
     /// The id is taken.
     #[error("there is an agent \"{0}\" already")]
     Taken(ExternalId),
@@ -39,7 +45,10 @@ pub enum RegisterAgentError {
 /// Registers an agent.
 pub async fn register(caller: &Caller, app: &App, new: NewAgent) -> Result<Agent, RegisterAgentError> {
     let realm = authority::operator(caller)?;
-    let agent = Agent { id: app.new_id(), external_id: new.external_id, name: new.name };
+    if new.labels.len() > LABELS_MAX {
+        return Err(RegisterAgentError::TooManyLabels);
+    }
+    let agent = Agent { id: app.new_id(), external_id: new.external_id, name: new.name, labels: new.labels };
     let mut work = app.store.begin(realm).await?;
     work.agents()
         .add(&agent)
@@ -50,6 +59,46 @@ pub async fn register(caller: &Caller, app: &App, new: NewAgent) -> Result<Agent
     sign(&mut *work, app, caller, deed).await?;
     work.commit().await?;
     tracing::info!(%realm, agent = %agent.id, "agent registered");
+    Ok(agent)
+}
+
+/// Why an agent was not labelled.
+#[derive(Debug, Error)]
+pub enum LabelAgentError {
+    /// The wrong kind of credential.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such agent.
+    #[error("there is no such agent")]
+    NotFound,
+    /// More labels than are kept.
+    #[error("an agent bears at most {LABELS_MAX} labels")]
+    TooManyLabels,
+    /// Nobody's fault who asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Gives an agent these labels and no others. Policies look at them when a session first appears.
+pub async fn label(
+    caller: &Caller,
+    app: &App,
+    name: &Named<AgentId>,
+    labels: BTreeSet<Label>,
+) -> Result<Agent, LabelAgentError> {
+    let realm = authority::operator(caller)?;
+    if labels.len() > LABELS_MAX {
+        return Err(LabelAgentError::TooManyLabels);
+    }
+    let mut work = app.store.begin(realm).await?;
+    let mut agent = named(work.agents(), name).await?.ok_or(LabelAgentError::NotFound)?;
+    work.agents().label(agent.id, &labels).await?;
+    agent.labels = labels;
+    let note = agent.labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ");
+    sign(&mut *work, app, caller, Deed { action: Action::LabelAgent, subject: &agent.id, customer: None, note })
+        .await?;
+    work.commit().await?;
+    tracing::info!(%realm, agent = %agent.id, "agent labelled");
     Ok(agent)
 }
 
@@ -73,7 +122,8 @@ pub async fn find(caller: &Caller, app: &App, name: &Named<AgentId>) -> Result<O
     Ok(named(app.store.begin(realm).await?.agents(), name).await?)
 }
 
-async fn named(agents: &mut dyn Agents, name: &Named<AgentId>) -> Result<Option<Agent>, Fault> {
+/// An agent that somebody names.
+pub(crate) async fn named(agents: &mut dyn Agents, name: &Named<AgentId>) -> Result<Option<Agent>, Fault> {
     match name {
         Named::Id(id) => agents.by_id(*id).await,
         Named::External(id) => agents.by_external_id(id).await,

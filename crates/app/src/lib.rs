@@ -19,6 +19,8 @@ pub mod leases;
 pub mod lists;
 pub mod live;
 pub mod plans;
+pub mod policies;
+pub mod prices;
 pub mod queues;
 pub mod schedules;
 pub mod removal;

@@ -1,7 +1,8 @@
 //! Agents and the sessions they run.
 
 use crate::id::{AgentId, SessionId};
-use crate::text::{ExternalId, Name, SessionKey, SessionKind};
+use crate::text::{ExternalId, Label, Name, SessionKey, SessionKind};
+use std::collections::BTreeSet;
 
 /// Software that acts for somebody, with credentials of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +13,12 @@ pub struct Agent {
     pub external_id: ExternalId,
     /// What people call it.
     pub name: Name,
+    /// Labels, by which policies find it: at most [`LABELS_MAX`].
+    pub labels: BTreeSet<Label>,
 }
+
+/// The most labels of one agent.
+pub const LABELS_MAX: usize = 32;
 
 /// How a provider names a run or task: a kind and a key within the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

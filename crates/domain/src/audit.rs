@@ -120,6 +120,8 @@ actions! {
     PublishPlan = "plan.publish";
     /// A plan that nobody had subscribed to was removed.
     RemovePlan = "plan.remove";
+    /// Prices in a currency were published.
+    PublishPrices = "prices.publish";
     /// A customer was added.
     AddCustomer = "customer.add";
     /// A customer without a history was removed.
@@ -142,6 +144,12 @@ actions! {
     VoidGrant = "grant.void";
     /// An agent was registered.
     RegisterAgent = "agent.register";
+    /// An agent was labelled.
+    LabelAgent = "agent.label";
+    /// A policy was put into force.
+    AddPolicy = "policy.add";
+    /// A policy was retired.
+    RetirePolicy = "policy.retire";
     /// An agent without a history was removed.
     RemoveAgent = "agent.remove";
     /// An allocation was carved.

@@ -2,6 +2,7 @@
 
 use crate::feature::StaticValue;
 use crate::id::{AccountId, AllocationId, DecisionId, FeatureId, HoldId, KeyId, UserId};
+use crate::price::{Rate, share_out};
 use crate::principal::Principals;
 use crate::time::Timestamp;
 use crate::units::Units;
@@ -26,7 +27,7 @@ pub struct Decision {
     pub on_behalf_of: Option<Principals>,
     /// From which allocation, where there is one.
     pub allocation: Option<AllocationId>,
-    /// Feature by feature, in the order asked.
+    /// Feature by feature, in the order asked; after them what priced ones drew.
     pub uses: Vec<Use>,
     /// The hold that it opened or settled.
     pub hold: Option<HoldId>,
@@ -246,6 +247,32 @@ pub enum UseKind {
         /// Did this feature stop the call?
         blocked: bool,
     },
+    /// Units of a metered feature that are paid for with another one, by a price list.
+    Priced {
+        /// The feature that pays. What it paid stands in [`UseKind::Drawn`], after all uses that were asked for.
+        currency: FeatureId,
+        /// At which price.
+        rate: Rate,
+        /// Asked for.
+        requested: Units,
+        /// Spent or set aside.
+        granted: Units,
+        /// The most that what is left of the currency pays for.
+        remaining: Units,
+        /// Was there too little to pay for it?
+        blocked: bool,
+    },
+    /// Units of a currency that the priced uses of a call drew, together.
+    Drawn {
+        /// Where they stand.
+        account: AccountId,
+        /// What the uses cost.
+        requested: Units,
+        /// Spent or set aside.
+        granted: Units,
+        /// Left afterwards where they came from.
+        remaining: Units,
+    },
     /// A boolean feature.
     Boolean {
         /// Is it there?
@@ -256,6 +283,56 @@ pub enum UseKind {
         /// Its value; none when it is not entitled.
         value: Option<StaticValue>,
     },
+}
+
+impl UseKind {
+    /// Units of the feature that were spent or set aside; none of one that is not counted.
+    pub fn granted(&self) -> Units {
+        match self {
+            Self::Metered { granted, .. } | Self::Priced { granted, .. } | Self::Drawn { granted, .. } => *granted,
+            Self::Boolean { .. } | Self::Static { .. } => Units::ZERO,
+        }
+    }
+
+    /// Units of the feature that were asked for; none of one that is not counted.
+    pub fn requested(&self) -> Option<Units> {
+        match self {
+            Self::Metered { requested, .. } | Self::Priced { requested, .. } | Self::Drawn { requested, .. } => {
+                Some(*requested)
+            }
+            Self::Boolean { .. } | Self::Static { .. } => None,
+        }
+    }
+
+    /// Where units came from, and how many: what a decision and the ledger must agree on.
+    pub fn charged(&self) -> Option<(AccountId, Units)> {
+        match self {
+            Self::Metered { account: Some(account), granted, .. } | Self::Drawn { account, granted, .. } => {
+                Some((*account, *granted))
+            }
+            Self::Metered { .. } | Self::Priced { .. } | Self::Boolean { .. } | Self::Static { .. } => None,
+        }
+    }
+}
+
+/// Says of each priced use what it came to, by what was drawn for it: in their order as far as that was enough.
+pub fn share_out_drawn(uses: &mut [Use]) {
+    for at in 0..uses.len() {
+        let UseKind::Drawn { granted: drawn, remaining: left, .. } = uses[at].kind else { continue };
+        let paying = uses[at].feature;
+        let paid = |used: &Use| match used.kind {
+            UseKind::Priced { currency, rate, requested, .. } if currency == paying => Some((rate, requested)),
+            _ => None,
+        };
+        let asked: Vec<_> = uses.iter().filter_map(paid).collect();
+        let mut shares = share_out(drawn, &asked).into_iter();
+        for used in uses.iter_mut().filter(|used| paid(used).is_some()) {
+            if let UseKind::Priced { rate, granted, remaining, .. } = &mut used.kind {
+                *granted = shares.next().unwrap_or(Units::ZERO);
+                *remaining = rate.affords(left);
+            }
+        }
+    }
 }
 
 /// A caller's idempotency key as it is kept: hashes alone, because keys may carry what callers would not want stored.

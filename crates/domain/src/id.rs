@@ -163,6 +163,10 @@ registry! {
     NoticeId = "ntc";
     /// One entry of the audit trail.
     AuditId = "aud";
+    /// One version of what features cost in a currency.
+    PriceListId = "prc";
+    /// A rule that makes allocations just in time.
+    PolicyId = "pol";
 }
 
 #[cfg(test)]

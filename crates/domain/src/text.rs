@@ -75,6 +75,8 @@ texts! {
     SessionKind, 64;
     /// The provider's key of a session within its kind. At most 200 bytes.
     SessionKey, 200;
+    /// A label of agents, by which policies find them. At most 64 bytes.
+    Label, 64;
     /// A tool's name, as given in the dimension `tool`. At most 200 bytes.
     ToolName, 200;
     /// A resource's name, as given in the dimension `resource`. At most 500 bytes.
@@ -88,7 +90,7 @@ texts! {
 }
 
 /// Prefixes of ids that share a wire position with external ids.
-const RESERVED: [&str; 4] = ["ten", "cus", "usr", "agt"];
+const RESERVED: [&str; 5] = ["ten", "cus", "usr", "agt", "pol"];
 
 impl ExternalId {
     fn check(text: &str) -> Result<(), TextError> {
@@ -116,7 +118,7 @@ macro_rules! unconstrained {
         }
     )*};
 }
-unconstrained! { Name SessionKind SessionKey ToolName ResourceName DimensionName DimensionValue IdempotencyKey }
+unconstrained! { Name Label SessionKind SessionKey ToolName ResourceName DimensionName DimensionValue IdempotencyKey }
 
 /// A noun named by our id or by the provider's external id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -34,7 +34,7 @@ impl Gate {
     }
 
     /// What was carved is no longer free above: the next `remaining` there must say so.
-    async fn refresh(&self, by: Credential, source: &Source) {
+    pub(crate) async fn refresh(&self, by: Credential, source: &Source) {
         let target = match source {
             Source::Subject(subject) => Target::Subject(subject.clone()),
             Source::Allocation(id) => Target::Allocation(*id),

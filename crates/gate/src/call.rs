@@ -2,6 +2,8 @@
 
 use crate::handle::Target;
 use almoner_domain::feature::Feature;
+use almoner_domain::id::FeatureId;
+use almoner_domain::price::Rate;
 use almoner_domain::text::IdempotencyKey;
 use almoner_domain::units::Units;
 use std::sync::Arc;
@@ -12,8 +14,6 @@ use std::time::Duration;
 pub struct Call {
     /// What it draws on.
     pub target: Target,
-    /// An agent that asks without an allocation: its session would need a policy.
-    pub policy_asked: bool,
     /// The features it uses, each once.
     pub uses: Vec<AskedUse>,
     /// The caller's idempotency key and a hash of the body.
@@ -31,6 +31,8 @@ pub struct AskedUse {
     pub feature: Arc<Feature>,
     /// How many units of a metered feature; zero for another.
     pub amount: Units,
+    /// What a whole unit costs, in each currency that it can be paid with; for a settlement the prices of its hold count.
+    pub prices: Vec<(FeatureId, Rate)>,
 }
 
 /// An idempotency key with a hash of what it was sent with.

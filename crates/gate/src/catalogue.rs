@@ -1,12 +1,13 @@
-//! The catalogue in memory: what features a realm has.
+//! The catalogue in memory: what features a realm has, and what they cost in which currency.
 
 use crate::epoch::Epoch;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::id::FeatureId;
 use almoner_domain::ports::Lookup;
+use almoner_domain::price::{self, PriceList, Rate};
 use almoner_domain::tenant::Realm;
-use almoner_domain::time::{Clock, Uptime};
+use almoner_domain::time::{Clock, Timestamp, Uptime};
 use moka::sync::Cache;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(crate) struct Catalogue {
 struct RealmFeatures {
     by_key: HashMap<Arc<str>, Arc<Feature>>,
     by_id: HashMap<FeatureId, Arc<Feature>>,
+    /// In effect, and to come.
+    prices: Vec<PriceList>,
     loaded_at: Uptime,
 }
 
@@ -44,6 +47,19 @@ impl Catalogue {
     /// A feature by its id.
     pub(crate) async fn by_id(&self, realm: Realm, id: FeatureId) -> Result<Option<Arc<Feature>>, Fault> {
         self.find(realm, |features| features.by_id.get(&id).cloned()).await
+    }
+
+    /// What a feature costs a call that says this, in each currency that it can be paid with. The feature was found before.
+    pub(crate) fn prices(
+        &self,
+        realm: Realm,
+        feature: FeatureId,
+        said: &[(String, String)],
+        now: Timestamp,
+    ) -> Vec<(FeatureId, Rate)> {
+        let Some(known) = self.cache.get(&realm) else { return Vec::new() };
+        let lists = price::in_effect(&known.prices, now);
+        lists.filter_map(|list| Some((list.currency, list.rate(feature, said)?))).collect()
     }
 
     /// A feature by its id, if it is in memory.
@@ -77,6 +93,7 @@ impl Catalogue {
         Ok(RealmFeatures {
             by_key: all.iter().map(|feature| (feature.key.as_str().into(), feature.clone())).collect(),
             by_id: all.iter().map(|feature| (feature.id, feature.clone())).collect(),
+            prices: self.lookup.prices(realm).await?,
             loaded_at: self.clock.uptime(),
         })
     }

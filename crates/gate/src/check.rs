@@ -7,10 +7,12 @@ use crate::denial;
 use crate::gate::Gate;
 use crate::handle::{Handle, NoHandle, Target};
 use crate::judge::{self, Draw, judge};
+use crate::session::Drawn;
 use almoner_domain::account::Pocket;
 use almoner_domain::decision::{Denial, Operation, UseKind, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::AccountId;
+use almoner_domain::principal::Principals;
 use almoner_domain::statement::Right;
 use almoner_domain::units::Units;
 use std::sync::Arc;
@@ -19,25 +21,58 @@ impl Gate {
     /// Answers `check`.
     pub async fn check(&self, by: Credential, call: &Call) -> Result<Answer, Refusal> {
         let request = Request { by, operation: Operation::Consume, call, mark: None };
+        let away = |fault| Refusal::Unavailable(Some(fault));
+        let Target::Session(session) = &call.target else { return self.check_there(&request).await };
+        match self.drawn_on(by, session, true).await.map_err(away)? {
+            Drawn::Allocation(id) => {
+                let call = Call { target: Target::Allocation(id), ..call.clone() };
+                self.check_there(&Request { call: &call, ..request }).await
+            }
+            Drawn::Would(standing) => {
+                let handle = Arc::new(self.handles.imagined(by.realm, *standing).await.map_err(away)?);
+                let draws = match judge(&handle, call, self.clock.now()) {
+                    Ok(draws) => draws,
+                    Err(denial) => return Ok(self.peek(&request, Some((&handle, &[], &[])), Some(denial))),
+                };
+                let now = self.clock.uptime();
+                let free = |draw: &Draw| {
+                    handle.lines[draw.line].purse.open().map_or(Units::ZERO, |state| state.remaining(now))
+                };
+                let left: Vec<Units> = draws.iter().map(free).collect();
+                Ok(self.weighed(&request, &handle, &draws, &left))
+            }
+            Drawn::Denied(denial, whom) => {
+                let handle = whom.map(|whom| Arc::new(Handle::of_nothing(by.realm, whom)));
+                Ok(self.peek(&request, handle.as_ref().map(|handle| (handle, &[][..], &[][..])), Some(denial)))
+            }
+        }
+    }
+
+    async fn check_there(&self, request: &Request<'_>) -> Result<Answer, Refusal> {
+        let Request { by, call, .. } = *request;
         let handle = match self.handles.find(by.realm, &call.target, self.clock.now()).await {
-            Ok(_) if call.policy_asked => return Ok(self.peek(&request, None, Some(denial::no_policy()))),
             Ok(handle) => handle,
             Err(NoHandle::Allocation) => return Err(Refusal::UnknownAllocation),
             Err(NoHandle::Customer | NoHandle::User) => {
-                return Ok(self.peek(&request, None, Some(denial::unknown_subject())));
+                return Ok(self.peek(request, None, Some(denial::unknown_subject())));
             }
             Err(NoHandle::Fault(fault)) => return Err(Refusal::Unavailable(Some(fault))),
         };
         let draws = match judge(&handle, call, self.clock.now()) {
             Ok(draws) => draws,
-            Err(denial) => return Ok(self.peek(&request, Some((&handle, &[], &[])), Some(denial))),
+            Err(denial) => return Ok(self.peek(request, Some((&handle, &[], &[])), Some(denial))),
         };
         let left = self.left(by, call, &handle, &draws).await.map_err(|fault| Refusal::Unavailable(Some(fault)))?;
-        let short = draws.iter().zip(&left).find(|(draw, left)| draw.amount > **left);
+        Ok(self.weighed(request, &handle, &draws, &left))
+    }
+
+    /// The answer, by what is left of each draw.
+    fn weighed(&self, request: &Request<'_>, handle: &Arc<Handle>, draws: &[Draw], left: &[Units]) -> Answer {
+        let short = draws.iter().zip(left).find(|(draw, left)| draw.amount > **left);
         let denial = short.map(|(draw, left)| {
-            denial::exhausted(&handle, &handle.lines[draw.line], *left, draw.amount, self.clock.now())
+            denial::exhausted(handle, &handle.lines[draw.line], *left, draw.amount, self.clock.now())
         });
-        Ok(self.peek(&request, Some((&handle, &draws, &left)), denial))
+        self.peek(request, Some((handle, draws, left)), denial)
     }
 
     /// What is left in each line drawn on. Where what is idle here is not enough, the ledger is read.
@@ -72,6 +107,8 @@ impl Gate {
                 let lines = statement.into_iter().flat_map(|statement| statement.lines);
                 free.extend(lines.map(|line| (line.account, line.balance.get(Pocket::Free))));
             }
+            // Its allocation was found before.
+            Target::Session(_) => {}
             Target::Subject(subject) => {
                 let statement = self.lookup.entitlements(by.realm, subject).await?;
                 for line in statement.into_iter().flat_map(|statement| statement.lines) {
@@ -92,17 +129,27 @@ impl Gate {
     ) -> Answer {
         let handle = seen.map(|(handle, _, _)| handle.as_ref());
         let mut uses = judge::uses(handle, request.call);
-        for (draw, left) in seen.iter().flat_map(|(_, draws, left)| draws.iter().zip(left.iter())) {
-            if let UseKind::Metered { requested, granted, remaining, blocked, .. } = &mut uses[draw.asked].kind {
-                *remaining = *left;
-                *blocked = draw.amount > *left;
+        for (draw, _) in seen.iter().flat_map(|(_, draws, left)| draws.iter().zip(left.iter())) {
+            if let UseKind::Metered { requested, granted, .. } | UseKind::Drawn { requested, granted, .. } =
+                &mut uses[draw.place].kind
+            {
                 *granted = if denial.is_none() { *requested } else { Units::ZERO };
             }
         }
+        let lines = || {
+            seen.iter().flat_map(|(handle, draws, left)| {
+                draws.iter().zip(*left).map(move |(draw, left)| (handle.lines[draw.line].line.feature, *left))
+            })
+        };
+        let left = |feature| lines().find(|(of, _)| *of == feature).map_or(Units::ZERO, |(_, left)| left);
+        judge::tell_left(&mut uses, left, true);
         let verdict = denial.map_or(Verdict::Allow, Verdict::Deny);
-        Answer {
-            decision: Arc::new(self.decision(self.clock.now(), request, handle, verdict, uses, None)),
-            replayed: false,
+        let mut decision = self.decision(self.clock.now(), request, handle, verdict, uses, None);
+        if matches!(request.call.target, Target::Session(_)) {
+            // What would be made has no id yet.
+            decision.allocation = None;
+            decision.on_behalf_of = decision.on_behalf_of.map(|whom| Principals { session: None, ..whom });
         }
+        Answer { decision: Arc::new(decision), replayed: false }
     }
 }

@@ -13,7 +13,7 @@ use crate::judge::{self, Draw};
 use crate::moment::Moment;
 use crate::purse::PurseState;
 use crate::record::{Part, Record};
-use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, UseKind, Verdict, share_out_drawn};
 use almoner_domain::feature::Durability;
 use almoner_domain::id::{HoldId, Id};
 use almoner_domain::time::Uptime;
@@ -194,11 +194,14 @@ fn granted_uses(
 ) -> Vec<almoner_domain::decision::Use> {
     let mut uses = judge::uses(Some(handle), request.call);
     for (draw, state) in draws.iter().zip(purses) {
-        if let UseKind::Metered { granted, remaining, .. } = &mut uses[draw.asked].kind {
+        if let UseKind::Metered { granted, remaining, .. } | UseKind::Drawn { granted, remaining, .. } =
+            &mut uses[draw.place].kind
+        {
             *granted = draw.amount;
             *remaining = state.remaining(now).saturating_sub(draw.amount);
         }
     }
+    share_out_drawn(&mut uses);
     uses
 }
 

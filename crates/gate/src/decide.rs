@@ -11,7 +11,8 @@ use crate::handle::{Handle, NoHandle, Target};
 use crate::journal::Position;
 use crate::judge::{self, judge};
 use crate::moment::Moment;
-use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Reason, Use, UseKind, Verdict};
+use crate::session::Drawn;
+use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Reason, Use, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{DecisionId, Id};
 use almoner_domain::time::Timestamp;
@@ -78,13 +79,30 @@ impl Gate {
             Err(Refusal::Unavailable(fault)) => return Ok(self.cannot_know(&request, None, fault.as_ref())),
             Err(refusal) => return Err(refusal),
         };
+        let drawn;
+        let call = match &call.target {
+            Target::Allocation(_) | Target::Subject(_) => call,
+            Target::Session(session) => match self.drawn_on(by, session, false).await {
+                Ok(Drawn::Allocation(id)) => {
+                    drawn = Call { target: Target::Allocation(id), ..call.clone() };
+                    &drawn
+                }
+                // Only who looks is told what would be made.
+                Ok(Drawn::Would(_)) => return Ok(self.cannot_know(&request, None, None)),
+                Ok(Drawn::Denied(denial, whom)) => {
+                    let whom = whom.map(|whom| Handle::of_nothing(by.realm, whom));
+                    return self.deny(&request, claim, whom.as_ref(), denial).await;
+                }
+                Err(fault) => return Ok(self.cannot_know(&request, None, Some(&fault))),
+            },
+        };
+        let request = Request { call, ..request };
         match self.handles.find(by.realm, &call.target, moment.now).await {
             Err(NoHandle::Allocation) => Err(Refusal::UnknownAllocation),
             Err(NoHandle::Customer | NoHandle::User) => {
                 self.deny(&request, claim, None, denial::unknown_subject()).await
             }
             Err(NoHandle::Fault(fault)) => Ok(self.cannot_know(&request, None, Some(&fault))),
-            Ok(_) if call.policy_asked => self.deny(&request, claim, None, denial::no_policy()).await,
             Ok(handle) => self.decide_on(&request, claim, handle, moment).await,
         }
     }
@@ -243,14 +261,11 @@ impl Gate {
     fn denied_uses(&self, call: &Call, handle: Option<&Handle>, reason: Reason) -> Vec<Use> {
         let mut uses = judge::uses(handle, call);
         let now = self.clock.uptime();
-        for used in &mut uses {
-            let line = handle.and_then(|handle| handle.line(used.feature));
-            if let UseKind::Metered { requested, remaining, blocked, .. } = &mut used.kind {
-                let left = line.and_then(|(_, line)| line.purse.open().map(|state| state.remaining(now)));
-                *remaining = left.unwrap_or(Units::ZERO);
-                *blocked = reason == Reason::Exhausted && *requested > *remaining;
-            }
-        }
+        let left = |feature| {
+            let (_, line) = handle?.line(feature)?;
+            line.purse.open().map(|state| state.remaining(now))
+        };
+        judge::tell_left(&mut uses, |feature| left(feature).unwrap_or(Units::ZERO), reason == Reason::Exhausted);
         uses
     }
 

@@ -3,7 +3,8 @@
 use crate::handle::{Handle, HandleLine};
 use crate::judge::level;
 use almoner_domain::decision::{Denial, Level, Reason};
-use almoner_domain::feature::Feature;
+use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
 
@@ -78,6 +79,67 @@ pub(crate) fn no_policy() -> Denial {
     bare(Reason::NotEntitled, Level::Allocation, message, None)
 }
 
+/// As many allocations of a policy are live as may be.
+pub(crate) fn too_many_live(policy: &Name, live_max: u32) -> Denial {
+    let message = format!(
+        "The policy \"{policy}\" has {live_max} sessions going, as many as it may at once. Another gets its allocation when \
+         one of them ends."
+    );
+    bare(Reason::Exhausted, Level::Customer, &message, None)
+}
+
+/// A policy's units of the day are out.
+pub(crate) fn day_is_out(
+    policy: &Name,
+    feature: Option<&Feature>,
+    a_day: Units,
+    resets_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Denial {
+    let (amount, unit) = counted(feature, a_day);
+    let message = format!("The policy \"{policy}\" has handed out its {amount} {unit} of the day.");
+    out_until(message, "The next day begins", resets_at, now)
+}
+
+/// A quota has nothing left to make an allocation of.
+pub(crate) fn quota_is_out(
+    feature: Option<&Feature>,
+    free: Units,
+    resets_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Denial {
+    let (amount, unit) = counted(feature, free);
+    let message = format!("The quota has {amount} {unit} left, too few to make this session's allocation.");
+    out_until(message, "It renews", resets_at, now)
+}
+
+/// A customer has none left, until an instant where there is one.
+fn out_until(mut message: String, what: &str, resets_at: Option<Timestamp>, now: Timestamp) -> Denial {
+    if let Some(at) = resets_at {
+        message.push_str(&format!(" {what} at {at}."));
+    }
+    let retry_after_s = resets_at.map(|at| seconds(at, now));
+    Denial { resets_at, ..bare(Reason::Exhausted, Level::Customer, &message, retry_after_s) }
+}
+
+/// A policy hands out what the customer's plan does not have.
+pub(crate) fn policy_not_entitled(feature: Option<&Feature>) -> Denial {
+    let name = feature.map_or("what this session's policy hands out", |feature| feature.name.as_str());
+    bare(Reason::NotEntitled, Level::Plan, &format!("The plan does not include {name}."), None)
+}
+
+/// A policy's allocation cannot be.
+pub(crate) fn not_carved(why: &str) -> Denial {
+    bare(Reason::NotEntitled, Level::Customer, &format!("This session's allocation cannot be made: {why}."), None)
+}
+
+fn counted(feature: Option<&Feature>, units: Units) -> (String, String) {
+    match feature.map(|feature| &feature.kind) {
+        Some(FeatureKind::Metered(meter)) => (units.display(meter.scale), meter.unit.to_string()),
+        _ => (units.get().to_string(), "units".to_owned()),
+    }
+}
+
 /// A token that does not verify.
 pub(crate) fn invalid_token() -> Denial {
     bare(Reason::InvalidToken, Level::Tenant, "The token does not verify.", None)
@@ -86,6 +148,11 @@ pub(crate) fn invalid_token() -> Denial {
 /// No such customer or user.
 pub(crate) fn unknown_subject() -> Denial {
     bare(Reason::UnknownSubject, Level::Tenant, "There is no such customer or user here.", None)
+}
+
+/// No such agent.
+pub(crate) fn unknown_agent() -> Denial {
+    bare(Reason::UnknownSubject, Level::Tenant, "There is no such agent here.", None)
 }
 
 /// The gate cannot know. Nothing was spent.

@@ -13,6 +13,7 @@ use crate::purse::Purses;
 use crate::record::Record;
 use crate::recover::{self, RecoveryError};
 use crate::scribe::{NotWritten, Scribe};
+use crate::session::Sessions;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::NodeId;
@@ -71,6 +72,7 @@ pub struct Gate {
     pub(crate) scribe: Arc<Scribe>,
     pub(crate) purses: Arc<Purses>,
     pub(crate) handles: Handles,
+    pub(crate) sessions: Sessions,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) credentials: Credentials,
     pub(crate) answered: Arc<Answered>,
@@ -120,6 +122,7 @@ impl Gate {
         let fenced = Arc::new(AtomicBool::new(false));
         let gate = Arc::new(Self {
             handles: Handles::new(config.handles_max, lookup.clone(), catalogue.clone(), purses.clone()),
+            sessions: Sessions::new(),
             credentials: Credentials::new(lookup.clone(), clock.clone(), config.credential_ttl),
             clock,
             entropy,

@@ -4,11 +4,14 @@ use crate::catalogue::Catalogue;
 use crate::epoch::Epoch;
 use crate::near;
 use crate::purse::{Purse, Purses};
+use crate::session::SessionTarget;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::{Durability, Feature, FeatureKind, Meter, StaticValue};
-use almoner_domain::id::{AllocationId, FeatureId, Id};
+use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id};
 use almoner_domain::ports::{Lookup, SubjectName, SubjectStanding};
+use almoner_domain::principal::Principals;
+use almoner_domain::scope::Scope;
 use almoner_domain::standing::{Standing, StandingLine};
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
@@ -23,6 +26,8 @@ pub enum Target {
     Allocation(AllocationId),
     /// A customer or user, straight on the entitlement.
     Subject(SubjectName),
+    /// The allocation of an agent's session, made by a policy where there is none. A call that names it is decided on that one.
+    Session(Box<SessionTarget>),
 }
 
 /// An allocation or subject with the purses it draws on.
@@ -56,6 +61,25 @@ pub(crate) enum NoHandle {
 }
 
 impl Handle {
+    /// Of somebody who has nothing here to draw on.
+    pub(crate) fn of_nothing(realm: Realm, principals: Principals) -> Self {
+        let standing = Standing {
+            principals,
+            allocation: None,
+            ancestors: Vec::new(),
+            label: String::new(),
+            scope: Scope::default(),
+            not_before: None,
+            expires_at: None,
+            state: AllocationState::Active,
+            durability: None,
+            lines: Vec::new(),
+            rights: Vec::new(),
+            raise: Vec::new(),
+        };
+        Self { realm, standing, lines: Vec::new() }
+    }
+
     /// The line of a feature.
     pub(crate) fn line(&self, feature: FeatureId) -> Option<(usize, &HandleLine)> {
         self.lines.iter().enumerate().find(|(_, line)| line.line.feature == feature)
@@ -84,6 +108,9 @@ pub(crate) struct Handles {
     number: u64,
 }
 
+/// Where the purse of an account comes from.
+type PurseOf = fn(&Purses, Realm, AccountId, Vec<AllocationId>) -> Arc<Purse>;
+
 /// How many epochs there are.
 const EPOCHS: usize = 1024;
 /// Numbers given to gates' handles.
@@ -102,7 +129,7 @@ impl Handles {
                 let [.., a, b] = *id.uuid().as_bytes();
                 usize::from(u16::from_be_bytes([a, b]))
             }
-            Target::Subject(_) => 0,
+            Target::Subject(_) | Target::Session(_) => 0,
         };
         &self.epochs[place % EPOCHS]
     }
@@ -152,20 +179,37 @@ impl Handles {
                 SubjectStanding::UnknownCustomer => return Err(NoHandle::Customer),
                 SubjectStanding::UnknownUser => return Err(NoHandle::User),
             },
+            // Its allocation is found first.
+            Target::Session(_) => return Err(NoHandle::Allocation),
         };
+        self.of(realm, standing, Purses::of).await.map_err(NoHandle::Fault)
+    }
+
+    /// The handle of what is not there yet. Nothing can be taken from it.
+    pub(crate) async fn imagined(&self, realm: Realm, standing: Standing) -> Result<Handle, Fault> {
+        self.of(realm, standing, |_, realm, account, _| Arc::new(Purse::alone(realm, account))).await
+    }
+
+    async fn of(&self, realm: Realm, standing: Standing, purse: PurseOf) -> Result<Handle, Fault> {
         let mut lines = Vec::with_capacity(standing.lines.len());
         for line in &standing.lines {
-            lines.extend(self.line(realm, &standing, *line).await.map_err(NoHandle::Fault)?);
+            lines.extend(self.line(realm, &standing, *line, purse).await?);
         }
         lines.sort_by_key(|line| line.line.account);
         Ok(Handle { realm, standing, lines })
     }
 
-    async fn line(&self, realm: Realm, standing: &Standing, line: StandingLine) -> Result<Option<HandleLine>, Fault> {
+    async fn line(
+        &self,
+        realm: Realm,
+        standing: &Standing,
+        line: StandingLine,
+        purse: PurseOf,
+    ) -> Result<Option<HandleLine>, Fault> {
         let Some(feature) = self.catalogue.by_id(realm, line.feature).await? else { return Ok(None) };
         let FeatureKind::Metered(meter) = feature.kind.clone() else { return Ok(None) };
-        let lineage = || standing.allocation.into_iter().chain(standing.ancestors.iter().copied()).collect();
-        let purse = self.purses.of(realm, line.account, lineage);
+        let lineage = standing.allocation.into_iter().chain(standing.ancestors.iter().copied()).collect();
+        let purse = purse(&self.purses, realm, line.account, lineage);
         if let Some(mut state) = purse.open() {
             // An ended allocation gives nothing out, whoever still holds a handle made before it ended.
             state.closed |= standing.state != AllocationState::Active;

@@ -1,11 +1,13 @@
 //! The pure checks of a call: window, scope, entitlement. No lock, no I/O; what passes is only a matter of units.
 
-use crate::call::Call;
+use crate::call::{AskedUse, Call};
 use crate::denial;
-use crate::handle::Handle;
+use crate::handle::{Handle, HandleLine};
 use almoner_domain::allocation::AllocationState;
-use almoner_domain::decision::{Denial, Level, Reason, Use, UseKind};
+use almoner_domain::decision::{Denial, Level, Reason, Use, UseKind, share_out_drawn};
 use almoner_domain::feature::FeatureKind;
+use almoner_domain::id::FeatureId;
+use almoner_domain::price::Rate;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
 use smallvec::SmallVec;
@@ -15,8 +17,8 @@ use smallvec::SmallVec;
 pub(crate) struct Draw {
     /// Which line, in the order of locks.
     pub(crate) line: usize,
-    /// Which use of the call.
-    pub(crate) asked: usize,
+    /// Which of the decision's uses says so.
+    pub(crate) place: usize,
     /// How many units.
     pub(crate) amount: Units,
 }
@@ -56,43 +58,98 @@ fn scope(handle: &Handle, call: &Call) -> Result<(), Denial> {
 }
 
 fn draws(handle: &Handle, call: &Call) -> Result<Draws, Denial> {
-    let mut draws = Draws::with_capacity(call.uses.len());
-    for (asked, used) in call.uses.iter().enumerate() {
-        match &used.feature.kind {
-            FeatureKind::Metered(_) => {
-                let line = handle.line(used.feature.id).ok_or_else(|| denial::not_entitled(handle, &used.feature))?;
-                draws.push(Draw { line: line.0, asked, amount: used.amount });
-            }
-            FeatureKind::Boolean | FeatureKind::Static => {
-                handle.right(used.feature.id).ok_or_else(|| denial::not_entitled(handle, &used.feature))?;
-            }
+    for used in &call.uses {
+        let is_entitled = match &used.feature.kind {
+            FeatureKind::Metered(_) => handle.line(used.feature.id).is_some() || price(handle, used).is_some(),
+            FeatureKind::Boolean | FeatureKind::Static => handle.right(used.feature.id).is_some(),
+        };
+        if !is_entitled {
+            return Err(denial::not_entitled(handle, &used.feature));
         }
+    }
+    let mut draws = Draws::new();
+    for (place, used) in uses(Some(handle), call).iter().enumerate() {
+        let amount = match used.kind {
+            UseKind::Metered { requested, .. } | UseKind::Drawn { requested, .. } => requested,
+            UseKind::Priced { .. } | UseKind::Boolean { .. } | UseKind::Static { .. } => continue,
+        };
+        let Some((line, _)) = handle.line(used.feature) else { continue };
+        draws.push(Draw { line, place, amount });
     }
     draws.sort_unstable_by_key(|draw| draw.line);
     Ok(draws)
 }
 
-/// How each use of a call came out, before units are counted: metered ones with nothing granted.
+/// The price that a use is paid by here: of a feature that has no units of its own, in the first currency that has some.
+fn price<'h>(handle: &'h Handle, used: &AskedUse) -> Option<(&'h HandleLine, Rate)> {
+    used.prices.iter().find_map(|(currency, rate)| Some((handle.line(*currency)?.1, *rate)))
+}
+
+/// How each use of a call came out, before units are counted: counted ones with nothing granted. After those that were asked for
+/// comes what priced ones draw, a currency each.
 pub(crate) fn uses(handle: Option<&Handle>, call: &Call) -> Vec<Use> {
-    let came_out = |used: &crate::call::AskedUse| match &used.feature.kind {
-        FeatureKind::Metered(_) => {
-            let line = handle.and_then(|handle| handle.line(used.feature.id));
-            UseKind::Metered {
-                account: line.map(|(_, line)| line.line.account),
-                requested: used.amount,
-                granted: Units::ZERO,
-                remaining: Units::ZERO,
-                blocked: false,
+    let mut uses: Vec<Use> = Vec::with_capacity(call.uses.len() + 1);
+    let mut drawn: SmallVec<[Use; 1]> = SmallVec::new();
+    for used in &call.uses {
+        let kind = match &used.feature.kind {
+            FeatureKind::Metered(_) => counted(handle, used, &mut drawn),
+            FeatureKind::Boolean => {
+                UseKind::Boolean { included: handle.is_some_and(|handle| handle.right(used.feature.id).is_some()) }
             }
-        }
-        FeatureKind::Boolean => {
-            UseKind::Boolean { included: handle.is_some_and(|handle| handle.right(used.feature.id).is_some()) }
-        }
-        FeatureKind::Static => {
-            UseKind::Static { value: handle.and_then(|handle| handle.right(used.feature.id).cloned().flatten()) }
-        }
+            FeatureKind::Static => {
+                UseKind::Static { value: handle.and_then(|handle| handle.right(used.feature.id).cloned().flatten()) }
+            }
+        };
+        uses.push(Use { feature: used.feature.id, kind });
+    }
+    uses.extend(drawn);
+    uses
+}
+
+fn counted(handle: Option<&Handle>, used: &AskedUse, drawn: &mut SmallVec<[Use; 1]>) -> UseKind {
+    let own = handle.and_then(|handle| handle.line(used.feature.id));
+    let paid = if own.is_none() { handle.and_then(|handle| price(handle, used)) } else { None };
+    let (requested, none) = (used.amount, Units::ZERO);
+    let Some((line, rate)) = paid else {
+        let account = own.map(|(_, line)| line.line.account);
+        return UseKind::Metered { account, requested, granted: none, remaining: none, blocked: false };
     };
-    call.uses.iter().map(|used| Use { feature: used.feature.id, kind: came_out(used) }).collect()
+    let currency = line.line.feature;
+    let charge = rate.charge(requested);
+    match drawn.iter_mut().find(|other| other.feature == currency).map(|other| &mut other.kind) {
+        Some(UseKind::Drawn { requested, .. }) => *requested = requested.saturating_add(charge),
+        _ => {
+            let kind = UseKind::Drawn { account: line.line.account, requested: charge, granted: none, remaining: none };
+            drawn.push(Use { feature: currency, kind });
+        }
+    }
+    UseKind::Priced { currency, rate, requested, granted: none, remaining: none, blocked: false }
+}
+
+/// Says of counted uses what is left where they come from, and which of them that is too little for.
+pub(crate) fn tell_left(uses: &mut [Use], left: impl Fn(FeatureId) -> Units, is_blocking: bool) {
+    let mut short: SmallVec<[FeatureId; 1]> = SmallVec::new();
+    for used in uses.iter_mut() {
+        match &mut used.kind {
+            UseKind::Metered { requested, remaining, blocked, .. } => {
+                *remaining = left(used.feature);
+                *blocked = is_blocking && *requested > *remaining;
+            }
+            UseKind::Drawn { requested, remaining, .. } => {
+                *remaining = left(used.feature);
+                if is_blocking && *requested > *remaining {
+                    short.push(used.feature);
+                }
+            }
+            UseKind::Priced { .. } | UseKind::Boolean { .. } | UseKind::Static { .. } => {}
+        }
+    }
+    share_out_drawn(uses);
+    for used in uses {
+        if let UseKind::Priced { currency, blocked, .. } = &mut used.kind {
+            *blocked = short.contains(currency);
+        }
+    }
 }
 
 /// The level that speaks for a handle as a whole.

@@ -31,6 +31,7 @@ mod purse;
 pub mod record;
 mod recover;
 mod scribe;
+mod session;
 mod settle_hold;
 mod watch;
 

@@ -70,6 +70,11 @@ impl Purse {
         Self { realm, account, lineage, state: Mutex::new(PurseState::default()) }
     }
 
+    /// One that no register knows: it has what is free in an account that is not there yet, and no lease is ever asked for.
+    pub(crate) fn alone(realm: Realm, account: AccountId) -> Self {
+        Self::new(realm, account, Vec::new())
+    }
+
     /// Does it give nothing out any more?
     pub(crate) fn is_closed(&self) -> bool {
         self.open().is_none_or(|state| state.closed)
@@ -103,19 +108,14 @@ impl Purses {
     }
 
     /// The purse of an account, made when there is none.
-    pub(crate) fn of(
-        &self,
-        realm: Realm,
-        account: AccountId,
-        lineage: impl FnOnce() -> Vec<AllocationId>,
-    ) -> Arc<Purse> {
+    pub(crate) fn of(&self, realm: Realm, account: AccountId, lineage: Vec<AllocationId>) -> Arc<Purse> {
         if let Some(purse) = self.find(account) {
             return purse;
         }
         // The index is written under the lock of the shard, here and where a purse is forgotten, so that the two agree.
         let mut shard = write(self.shard(account));
         let make = || {
-            let purse = Purse::new(realm, account, lineage());
+            let purse = Purse::new(realm, account, lineage);
             let mut index = self.by_allocation.write().unwrap_or_else(PoisonError::into_inner);
             purse.lineage.iter().for_each(|id| index.entry(*id).or_default().push(account));
             Arc::new(purse)

@@ -11,9 +11,9 @@ use crate::holds::OpenHold;
 use crate::journal::Ticket;
 use crate::purse::PurseState;
 use crate::record::Part;
-use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict};
-use almoner_domain::feature::{ExcessRule, FeatureKind};
-use almoner_domain::hold::Hold;
+use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict, share_out_drawn};
+use almoner_domain::feature::{ExcessRule, Feature, FeatureKind};
+use almoner_domain::hold::{Hold, HoldPart};
 use almoner_domain::id::{DecisionId, FeatureId, HoldId, Id};
 use almoner_domain::ledger::HoldOrder;
 use almoner_domain::ports::{ExtendRequest, HoldAnswer, HoldRequest, HoldStanding};
@@ -52,9 +52,7 @@ impl Gate {
         let Some(hold) = self.holds.find(by.realm, id) else {
             return self.settle_in_ledger(by, operation, id, call, claim).await;
         };
-        if let Some(index) =
-            call.actual.iter().position(|a| hold.reserved.uses.iter().all(|u| u.feature != a.feature.id))
-        {
+        if let Some(index) = call.actual.iter().position(|asked| !was_asked(&hold.reserved, asked.feature.id)) {
             return Err(Refusal::NotHeld { index });
         }
         let fake = hold_call(&hold, by.realm);
@@ -123,7 +121,7 @@ impl Gate {
                 part.1.min(cost.actual).saturating_add(cost.excess(part.1).min(state.idle(now)))
             })
             .collect();
-        let decision = Arc::new(self.settlement(request, hold, &costs, &spent, &purses, now));
+        let decision = Arc::new(self.settlement(request, hold, call, &costs, &spent, &purses, now));
         let parts: Vec<Part> = hold
             .parts
             .iter()
@@ -159,20 +157,24 @@ impl Gate {
         &self,
         request: &Request<'_>,
         hold: &OpenHold,
+        call: &HoldCall,
         costs: &[Cost],
         spent: &[Units],
         purses: &[MutexGuard<'_, PurseState>],
         now: almoner_domain::time::Uptime,
     ) -> Decision {
-        let mut uses = hold.reserved.uses.clone();
+        let mut uses = actual_uses(&hold.reserved, call, request.operation);
         for (i, (line, held)) in hold.parts.iter().enumerate() {
             let feature = hold.handle.lines[*line].line.feature;
             let Some(used) = uses.iter_mut().find(|used| used.feature == feature) else { continue };
             let left = purses[i].remaining(now).saturating_add(*held).saturating_sub(spent[i]);
-            if let UseKind::Metered { requested, granted, remaining, .. } = &mut used.kind {
+            if let UseKind::Metered { requested, granted, remaining, .. }
+            | UseKind::Drawn { requested, granted, remaining, .. } = &mut used.kind
+            {
                 (*requested, *granted, *remaining) = (costs[i].actual, spent[i], left);
             }
         }
+        share_out_drawn(&mut uses);
         let mut decision = self.decision(self.clock.now(), request, Some(&hold.handle), Verdict::Allow, uses, None);
         decision.hold = Some(hold.id);
         decision.dimensions = hold.reserved.dimensions.clone();
@@ -188,19 +190,37 @@ impl Gate {
         claim: Option<Claim>,
     ) -> Result<Answer, Refusal> {
         let standing = self.lookup.hold(by.realm, id).await.map_err(|fault| Refusal::Unavailable(Some(fault)))?;
-        let hold = match standing {
-            HoldStanding::Open(hold) => hold,
+        let (hold, reserved) = match standing {
+            HoldStanding::Open(hold, reserved) => (hold, reserved),
             HoldStanding::Settled(decision) => return settled_before(Arc::new(decision), operation, call),
             HoldStanding::Expired => return Err(Refusal::HoldExpired),
             HoldStanding::Elsewhere(_) => return Err(Refusal::Unavailable(None)),
             HoldStanding::Unknown => return Err(Refusal::UnknownHold),
         };
-        if let Some(index) = call.actual.iter().position(|a| hold.parts.iter().all(|p| p.feature != a.feature.id)) {
+        let uses = match &reserved {
+            Some(reserved) => actual_uses(reserved, call, operation),
+            None => actual_parts(&hold, call, operation),
+        };
+        let is_held = |asked: &AskedUse| match &reserved {
+            Some(reserved) => was_asked(reserved, asked.feature.id),
+            None => hold.parts.iter().any(|part| part.feature == asked.feature.id),
+        };
+        if let Some(index) = call.actual.iter().position(|asked| !is_held(asked)) {
             return Err(Refusal::NotHeld { index });
         }
-        let actual = call.actual.iter().map(|a| (a.feature.id, a.amount, excess_rule(a))).collect();
+        let mut actual = Vec::with_capacity(hold.parts.len());
+        for part in &hold.parts {
+            let cost = uses.iter().find(|used| used.feature == part.feature).and_then(|used| used.kind.requested());
+            let feature = self.catalogue.by_id(by.realm, part.feature).await;
+            let feature = feature.map_err(|fault| Refusal::Unavailable(Some(fault)))?;
+            actual.push((
+                part.feature,
+                cost.unwrap_or(Units::ZERO),
+                feature.as_deref().map_or(ExcessRule::DenyExcess, excess_rule),
+            ));
+        }
         let order = HoldOrder { hold: id, actual, spend_unnamed: operation == Operation::Commit };
-        let decision = self.ledger_decision(operation, &hold, call, by);
+        let decision = self.ledger_decision(operation, &hold, uses, call, by);
         let request = HoldRequest { order, decision, excess: Vec::new() };
         let answer = self.ledger.settle_hold(by.realm, &request).await;
         drop(claim);
@@ -219,13 +239,14 @@ impl Gate {
     }
 
     /// The decision for a hold that stands in the ledger, as far as it is known before the ledger has settled it.
-    fn ledger_decision(&self, operation: Operation, hold: &Hold, call: &HoldCall, by: Credential) -> Decision {
-        let spend_unnamed = operation == Operation::Commit;
-        let uses = hold.parts.iter().map(|part| {
-            let named = call.actual.iter().find(|a| a.feature.id == part.feature).map(|a| a.amount);
-            let requested = named.unwrap_or(if spend_unnamed { part.amount } else { Units::ZERO });
-            metered(part.feature, part.account, requested)
-        });
+    fn ledger_decision(
+        &self,
+        operation: Operation,
+        hold: &Hold,
+        uses: Vec<Use>,
+        call: &HoldCall,
+        by: Credential,
+    ) -> Decision {
         let at = self.clock.now();
         Decision {
             id: DecisionId::new(at, &*self.entropy),
@@ -234,7 +255,7 @@ impl Gate {
             verdict: Verdict::Allow,
             on_behalf_of: Some(hold.principals),
             allocation: hold.allocation,
-            uses: uses.collect(),
+            uses,
             hold: Some(hold.id),
             hold_expires_at: None,
             key: call.key.as_ref().map(|key| mark(by, key)),
@@ -261,14 +282,15 @@ impl Gate {
         }
         let standing = self.lookup.hold(by.realm, id).await.map_err(|fault| Refusal::Unavailable(Some(fault)))?;
         let hold = match standing {
-            HoldStanding::Open(hold) => hold,
+            HoldStanding::Open(hold, _) => hold,
             HoldStanding::Settled(_) => return Err(Refusal::HoldSettled),
             HoldStanding::Expired => return Err(Refusal::HoldExpired),
             HoldStanding::Elsewhere(_) => return Err(Refusal::Unavailable(None)),
             HoldStanding::Unknown => return Err(Refusal::UnknownHold),
         };
         let none = HoldCall { actual: Vec::new(), key: None };
-        let mut decision = self.ledger_decision(Operation::Extend, &hold, &none, by);
+        let uses = actual_parts(&hold, &none, Operation::Extend);
+        let mut decision = self.ledger_decision(Operation::Extend, &hold, uses, &none, by);
         decision.hold_expires_at = Some(until.max(hold.expires_at));
         let request = ExtendRequest { hold: id, until, decision };
         match self.ledger.extend_hold(by.realm, &request).await.map_err(|fault| Refusal::Unavailable(Some(fault)))? {
@@ -365,16 +387,50 @@ impl Cost {
 }
 
 fn costs(hold: &OpenHold, call: &HoldCall, operation: Operation) -> Vec<Cost> {
-    let cost = |(line, held): &(usize, Units)| {
+    let uses = actual_uses(&hold.reserved, call, operation);
+    let cost = |(line, _): &(usize, Units)| {
         let line = &hold.handle.lines[*line];
-        let named = call.actual.iter().find(|a| a.feature.id == line.line.feature).map(|a| a.amount);
-        match (named, operation) {
-            (Some(actual), _) => Cost { actual, rule: line.meter.excess },
-            (None, Operation::Commit) => Cost { actual: *held, rule: line.meter.excess },
-            (None, _) => Cost { actual: Units::ZERO, rule: line.meter.excess },
-        }
+        let used = uses.iter().find(|used| used.feature == line.line.feature);
+        Cost { actual: used.and_then(|used| used.kind.requested()).unwrap_or(Units::ZERO), rule: line.meter.excess }
     };
     hold.parts.iter().map(cost).collect()
+}
+
+/// The uses of a hold with what they are to come to: as the call says, else as held (commit) or nothing.
+fn actual_uses(reserved: &Decision, call: &HoldCall, operation: Operation) -> Vec<Use> {
+    let mut uses = reserved.uses.clone();
+    let named = |feature: FeatureId| call.actual.iter().find(|asked| asked.feature.id == feature).map(|a| a.amount);
+    let mut charges: Vec<(FeatureId, Units)> = Vec::new();
+    for used in &mut uses {
+        if let UseKind::Metered { requested, .. } | UseKind::Priced { requested, .. } = &mut used.kind {
+            let held = if operation == Operation::Commit { *requested } else { Units::ZERO };
+            *requested = named(used.feature).unwrap_or(held);
+        }
+        if let UseKind::Priced { currency, rate, requested, .. } = &used.kind {
+            charges.push((*currency, rate.charge(*requested)));
+        }
+    }
+    for used in &mut uses {
+        if let UseKind::Drawn { requested, .. } = &mut used.kind {
+            *requested = charges.iter().filter(|(of, _)| *of == used.feature).map(|(_, charge)| *charge).sum();
+        }
+    }
+    uses
+}
+
+/// The same of a hold whose opening is not known any more.
+fn actual_parts(hold: &Hold, call: &HoldCall, operation: Operation) -> Vec<Use> {
+    let used = |part: &HoldPart| {
+        let named = call.actual.iter().find(|asked| asked.feature.id == part.feature).map(|asked| asked.amount);
+        let held = if operation == Operation::Commit { part.amount } else { Units::ZERO };
+        metered(part.feature, part.account, named.unwrap_or(held))
+    };
+    hold.parts.iter().map(used).collect()
+}
+
+/// Was this feature asked for when the hold was opened? What priced ones drew was not.
+fn was_asked(reserved: &Decision, feature: FeatureId) -> bool {
+    reserved.uses.iter().any(|used| used.feature == feature && !matches!(used.kind, UseKind::Drawn { .. }))
 }
 
 fn missing(
@@ -408,10 +464,7 @@ fn settled_before(decision: Arc<Decision>, operation: Operation, call: &HoldCall
 }
 
 fn requested(used: &Use) -> Units {
-    match used.kind {
-        UseKind::Metered { requested, .. } => requested,
-        UseKind::Boolean { .. } | UseKind::Static { .. } => Units::ZERO,
-    }
+    used.kind.requested().unwrap_or(Units::ZERO)
 }
 
 fn metered(feature: FeatureId, account: almoner_domain::id::AccountId, requested: Units) -> Use {
@@ -425,8 +478,8 @@ fn metered(feature: FeatureId, account: almoner_domain::id::AccountId, requested
     Use { feature, kind }
 }
 
-fn excess_rule(asked: &AskedUse) -> ExcessRule {
-    match &asked.feature.kind {
+fn excess_rule(feature: &Feature) -> ExcessRule {
+    match &feature.kind {
         FeatureKind::Metered(meter) => meter.excess,
         FeatureKind::Boolean | FeatureKind::Static => ExcessRule::DenyExcess,
     }
@@ -439,7 +492,7 @@ fn hold_call(hold: &OpenHold, _realm: almoner_domain::tenant::Realm) -> Call {
         None => Target::Subject(subject_of(hold.handle.standing.principals)),
     };
     let ttl = Duration::ZERO;
-    Call { target, policy_asked: false, uses: Vec::new(), key: None, dimensions: Vec::new(), ttl }
+    Call { target, uses: Vec::new(), key: None, dimensions: Vec::new(), ttl }
 }
 
 fn subject_of(principals: Principals) -> almoner_domain::ports::SubjectName {

@@ -9,17 +9,30 @@ use almoner_domain::agent::Agent;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AgentId, Id};
 use almoner_domain::ports::Agents;
-use almoner_domain::text::{ExternalId, Name, Named};
+use almoner_domain::text::{ExternalId, Label, Name, Named};
 use async_trait::async_trait;
 use sea_orm::ColumnTrait;
 use sea_orm::entity::prelude::Uuid;
+use std::collections::BTreeSet;
 
 realm_table! {
     "agents" {
         key { id: Uuid, }
         external_id: String,
         name: String,
+        labels: String,
     }
+}
+
+/// Labels as they are stored: JSON, since they are read and written whole.
+fn labels_text(labels: &BTreeSet<Label>) -> Result<String, Trouble> {
+    let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
+    parsed("agent", serde_json::to_string(&labels))
+}
+
+fn read_labels(text: &str) -> Result<BTreeSet<Label>, Trouble> {
+    let labels: Vec<String> = parsed("agent", serde_json::from_str(text))?;
+    labels.iter().map(|label| parsed("agent", Label::parse(label))).collect()
 }
 
 /// Reads one back.
@@ -28,6 +41,7 @@ pub(crate) fn read(row: Model) -> Result<Agent, Trouble> {
         id: Id::from_uuid(row.id),
         external_id: parsed("agent", ExternalId::parse(&row.external_id))?,
         name: parsed("agent", Name::parse(&row.name))?,
+        labels: read_labels(&row.labels)?,
     })
 }
 
@@ -48,12 +62,18 @@ impl SqlWork {
             id: agent.id.uuid(),
             external_id: agent.external_id.as_str().to_owned(),
             name: agent.name.as_str().to_owned(),
+            labels: labels_text(&agent.labels)?,
         };
         self.catalogue()?.add::<Entity>(row).await
     }
 
     async fn remove_agent(&self, id: AgentId) -> Result<bool, Trouble> {
         Ok(self.catalogue()?.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
+    }
+
+    async fn label_agent(&self, id: AgentId, labels: &BTreeSet<Label>) -> Result<bool, Trouble> {
+        let edit = self.tx()?.change::<Entity>().filter(Column::Id.eq(id.uuid()));
+        Ok(edit.set(Column::Labels, labels_text(labels)?).run().await? > 0)
     }
 
     async fn agent(&self, name: &Named<AgentId>) -> Result<Option<Agent>, Trouble> {
@@ -73,6 +93,10 @@ impl Agents for SqlWork {
 
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault> {
         self.agent(&Named::Id(id)).await.map_err(|trouble| trouble.into_fault("agent"))
+    }
+
+    async fn label(&mut self, id: AgentId, labels: &BTreeSet<Label>) -> Result<bool, Fault> {
+        self.label_agent(id, labels).await.map_err(|trouble| trouble.into_fault("label_agent"))
     }
 
     async fn remove(&mut self, id: AgentId) -> Result<bool, Fault> {

@@ -12,7 +12,7 @@ use crate::tx::{Everywhere, Tx};
 use almoner_domain::allocation::{Allocation, AllocationLine, AllocationState};
 use almoner_domain::decision::KeyMark;
 use almoner_domain::feature::Durability;
-use almoner_domain::id::{AllocationId, Id};
+use almoner_domain::id::{AllocationId, CustomerId, Id, SessionId, UserId};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
@@ -120,6 +120,29 @@ pub(crate) async fn find_steady(tx: &Tx, id: AllocationId) -> Result<Option<Allo
 pub(crate) async fn find_for_change(tx: &Tx, id: AllocationId) -> Result<Option<Allocation>, Trouble> {
     let rows = tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).hold(Hold::Change).all().await?;
     Ok(with_lines(tx, rows).await?.pop())
+}
+
+/// The newest allocation of a customer's or user's session that is active and not past its end; where none is, the newest.
+pub(crate) async fn of_session(
+    tx: &Tx,
+    customer: CustomerId,
+    user: Option<UserId>,
+    session: SessionId,
+) -> Result<Option<AllocationId>, Trouble> {
+    let rows = || {
+        let rows = tx.rows::<Entity>().filter(Column::SessionId.eq(session.uuid()));
+        let rows = rows.filter(Column::CustomerId.eq(customer.uuid())).filter(match user {
+            Some(user) => Column::UserId.eq(user.uuid()),
+            None => Column::UserId.is_null(),
+        });
+        rows.order(Column::CreatedAt, Order::Desc).order(Column::Id, Order::Desc).limit(1)
+    };
+    let active = rows().filter(Expr::cust(ACTIVE)).filter(Column::ExpiresAt.gt(tx.now().as_micros()));
+    let found = match active.one().await? {
+        None => rows().one().await?,
+        found => found,
+    };
+    Ok(found.map(|row| Id::from_uuid(row.id)))
 }
 
 /// The allocation carved under an idempotency key, when, and by which request.

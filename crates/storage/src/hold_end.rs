@@ -5,7 +5,7 @@ use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::{account, books, decision, hold};
 use almoner_domain::account::Pocket;
-use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict, share_out_drawn};
 use almoner_domain::fault::Fault;
 use almoner_domain::hold::{Hold, HoldPart};
 use almoner_domain::id::{AccountId, DecisionId, FeatureId, HoldId, Id};
@@ -136,27 +136,20 @@ fn filled(books: &Books<'_>, decision: &Decision, spent: &[(HoldPart, Units)]) -
         let held: Units = parts().map(|(part, _)| part.amount).sum();
         let remaining = books.accounts.get(first.account)?.balance.get(Pocket::Free);
         let at = decision.uses.iter().position(|used| used.feature == feature);
-        let requested = at.and_then(|at| requested(&decision.uses[at]));
-        let kind = UseKind::Metered {
-            account: Some(first.account),
-            requested: requested.unwrap_or(if granted.is_zero() { granted } else { held }),
-            granted,
-            remaining,
-            blocked: false,
+        let requested = at.and_then(|at| decision.uses[at].kind.requested());
+        let requested = requested.unwrap_or(if granted.is_zero() { granted } else { held });
+        let account = first.account;
+        let kind = match at.map(|at| &decision.uses[at].kind) {
+            Some(UseKind::Drawn { .. }) => UseKind::Drawn { account, requested, granted, remaining },
+            _ => UseKind::Metered { account: Some(account), requested, granted, remaining, blocked: false },
         };
         match at {
             Some(at) => decision.uses[at].kind = kind,
             None => decision.uses.push(Use { feature, kind }),
         }
     }
+    share_out_drawn(&mut decision.uses);
     Ok(decision)
-}
-
-fn requested(used: &Use) -> Option<Units> {
-    match used.kind {
-        UseKind::Metered { requested, .. } => Some(requested),
-        UseKind::Boolean { .. } | UseKind::Static { .. } => None,
-    }
 }
 
 /// Frees those of these holds whose time is over, with a decision for each, and answers how many.

@@ -11,7 +11,8 @@ use almoner_domain::id::{AllocationId, LeaseId, NodeId};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
 use almoner_domain::ledger;
 use almoner_domain::ports::{
-    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, Swept,
+    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, SessionAnswer,
+    SessionRequest, Swept,
 };
 use almoner_domain::statement::AllocationStatement;
 use almoner_domain::tenant::Realm;
@@ -50,6 +51,10 @@ impl Ledger for SqlStore {
 
     async fn carve(&self, realm: Realm, request: &CarveRequest) -> Result<CarveAnswer, Fault> {
         self.carve_allocation(realm, request).await
+    }
+
+    async fn carve_for_session(&self, realm: Realm, request: &SessionRequest) -> Result<SessionAnswer, Fault> {
+        self.allocation_for_session(realm, request).await
     }
 
     async fn end(

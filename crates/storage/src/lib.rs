@@ -36,6 +36,7 @@ mod check_usage;
 mod work;
 mod audit;
 mod tenant;
+mod just_in_time;
 mod key;
 mod feature;
 mod plan;
@@ -78,6 +79,11 @@ mod webhook;
 mod delivery;
 mod change;
 mod schedule;
+mod policy;
+mod policy_allocation;
+mod policy_line;
+mod price_line;
+mod price_list;
 mod prune;
 
 pub use options::{

@@ -4,7 +4,7 @@ use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{change, customer, decision, feature, hold, key, standing, statement, user};
+use crate::{change, customer, decision, feature, hold, key, price_list, standing, statement, user};
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::decision::{Decision, Operation};
 use almoner_domain::fault::{Fault, FaultKind};
@@ -13,6 +13,7 @@ use almoner_domain::id::{AllocationId, CustomerId, HoldId};
 use almoner_domain::key::{ApiKey, KeyHash};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{HoldStanding, Lookup, SubjectName, SubjectStanding};
+use almoner_domain::price::PriceList;
 use almoner_domain::principal::Principals;
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
@@ -30,6 +31,10 @@ impl Lookup for SqlStore {
 
     async fn features(&self, realm: Realm) -> Result<Vec<Feature>, Fault> {
         self.read("features", realm, |tx| Box::pin(feature::all(tx))).await
+    }
+
+    async fn prices(&self, realm: Realm) -> Result<Vec<PriceList>, Fault> {
+        self.read("prices", realm, |tx| Box::pin(price_list::current(tx))).await
     }
 
     async fn allocation(&self, realm: Realm, id: AllocationId) -> Result<Option<Standing>, Fault> {
@@ -156,7 +161,11 @@ async fn subject_statement(tx: &Tx, name: SubjectName) -> Result<Asked<Option<En
 async fn hold_standing(tx: &Tx, id: HoldId) -> Result<HoldStanding, Trouble> {
     let standing = hold::by_ids(tx, &[id]).await?.pop();
     if let Some(hold) = standing.clone().filter(|hold| hold.open) {
-        return Ok(if hold.expires_at <= tx.now() { HoldStanding::Expired } else { HoldStanding::Open(hold) });
+        if hold.expires_at <= tx.now() {
+            return Ok(HoldStanding::Expired);
+        }
+        let opened = decision::of_hold(tx, id).await?.into_iter().find(|d| d.operation == Operation::Reserve);
+        return Ok(HoldStanding::Open(hold, opened.map(Box::new)));
     }
     if let Some(decision) = decision::that_ended(tx, id).await? {
         let expired = decision.operation == Operation::Expire;

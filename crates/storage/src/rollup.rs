@@ -10,7 +10,7 @@ use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::usage_set::{self, Place, Set};
 use crate::{usage_day, usage_day_total, usage_hour, usage_hour_total, usage_session, usage_session_day};
-use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, Verdict};
 use almoner_domain::id::Id;
 use almoner_domain::time::{DAY, HOUR};
 use sea_orm::entity::prelude::Uuid;
@@ -119,10 +119,7 @@ fn uses(decision: &Decision, set: Uuid, counts: Sums) -> impl Iterator<Item = (K
             allocation: decision.allocation.map_or(Uuid::nil(), Id::uuid),
             set,
         };
-        let units = match used.kind {
-            UseKind::Metered { granted, .. } if counts.calls > 0 => granted.get(),
-            UseKind::Metered { .. } | UseKind::Boolean { .. } | UseKind::Static { .. } => 0,
-        };
+        let units = if counts.calls > 0 { used.kind.granted().get() } else { 0 };
         Some((key, Sums { units, ..counts }))
     })
 }

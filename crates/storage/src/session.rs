@@ -38,7 +38,8 @@ pub(crate) async fn named(tx: &Tx, agent: AgentId, name: &SessionName) -> Result
     find(tx, agent, name).await?.ok_or(Trouble::Overtaken)
 }
 
-async fn find(tx: &Tx, agent: AgentId, name: &SessionName) -> Result<Option<SessionId>, Trouble> {
+/// The session of an agent by this name, if it has come into being.
+pub(crate) async fn find(tx: &Tx, agent: AgentId, name: &SessionName) -> Result<Option<SessionId>, Trouble> {
     let rows = tx.rows::<Entity>().filter(Column::AgentId.eq(agent.uuid()));
     let rows = rows.filter(Column::Kind.eq(name.kind.as_str())).filter(Column::Key.eq(name.key.as_str()));
     Ok(rows.one().await?.map(|row| Id::from_uuid(row.id)))

@@ -6,7 +6,6 @@ use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::{account, books, hold, lease, node};
 use almoner_domain::account::{Account, Pocket};
-use almoner_domain::decision::UseKind;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, DecisionId, HoldId, LeaseId};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply, LeaseReport, Wish};
@@ -47,11 +46,9 @@ fn refunds(double: &Double) -> Vec<Refund> {
         return Vec::new();
     }
     let decision = &double.decision;
-    let units = decision.uses.iter().filter_map(|used| match used.kind {
-        UseKind::Metered { account: Some(account), granted, .. } if !granted.is_zero() => {
-            Some(Refund { decision: decision.id, account, amount: granted })
-        }
-        _ => None,
+    let units = decision.uses.iter().filter_map(|used| {
+        let (account, amount) = used.kind.charged().filter(|(_, granted)| !granted.is_zero())?;
+        Some(Refund { decision: decision.id, account, amount })
     });
     units.collect()
 }

@@ -6,6 +6,7 @@ use crate::trouble::Trouble;
 use almoner_domain::decision::{Denial, Level, Reason, Use, UseKind};
 use almoner_domain::feature::StaticValue;
 use almoner_domain::id::Id;
+use almoner_domain::price::Rate;
 use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
@@ -17,6 +18,25 @@ const NOUN: &str = "decision";
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum StoredUse {
+    Priced {
+        feature: Uuid,
+        currency: Uuid,
+        cost: i64,
+        per: i64,
+        requested: i64,
+        granted: i64,
+        remaining: i64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        blocked: bool,
+    },
+    Drawn {
+        feature: Uuid,
+        account: Uuid,
+        drawn: bool,
+        requested: i64,
+        granted: i64,
+        remaining: i64,
+    },
     Metered {
         feature: Uuid,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,6 +92,24 @@ fn store_use(used: &Use) -> StoredUse {
             remaining: remaining.get(),
             blocked: *blocked,
         },
+        UseKind::Priced { currency, rate, requested, granted, remaining, blocked } => StoredUse::Priced {
+            feature,
+            currency: currency.uuid(),
+            cost: rate.cost().get(),
+            per: rate.per().get(),
+            requested: requested.get(),
+            granted: granted.get(),
+            remaining: remaining.get(),
+            blocked: *blocked,
+        },
+        UseKind::Drawn { account, requested, granted, remaining } => StoredUse::Drawn {
+            feature,
+            account: account.uuid(),
+            drawn: true,
+            requested: requested.get(),
+            granted: granted.get(),
+            remaining: remaining.get(),
+        },
         UseKind::Boolean { included } => StoredUse::Boolean { feature, included: *included },
         UseKind::Static { value } => {
             let value = value.as_ref().map(|value| match value {
@@ -98,6 +136,27 @@ fn read_use(stored: StoredUse) -> Result<Use, Trouble> {
                 granted: units(NOUN, granted)?,
                 remaining: units(NOUN, remaining)?,
                 blocked,
+            };
+            (feature, kind)
+        }
+        StoredUse::Priced { feature, currency, cost, per, requested, granted, remaining, blocked } => {
+            let rate = Rate::of(units(NOUN, cost)?, units(NOUN, per)?);
+            let kind = UseKind::Priced {
+                currency: Id::from_uuid(currency),
+                rate: rate.ok_or_else(|| Trouble::row(NOUN, "a price is for nothing"))?,
+                requested: units(NOUN, requested)?,
+                granted: units(NOUN, granted)?,
+                remaining: units(NOUN, remaining)?,
+                blocked,
+            };
+            (feature, kind)
+        }
+        StoredUse::Drawn { feature, account, requested, granted, remaining, .. } => {
+            let kind = UseKind::Drawn {
+                account: Id::from_uuid(account),
+                requested: units(NOUN, requested)?,
+                granted: units(NOUN, granted)?,
+                remaining: units(NOUN, remaining)?,
             };
             (feature, kind)
         }
@@ -178,6 +237,26 @@ mod tests {
                     granted: Units::ZERO,
                     remaining: Units::ZERO,
                     blocked: true,
+                },
+            },
+            Use {
+                feature: Id::from_uuid(id(6)),
+                kind: UseKind::Priced {
+                    currency: Id::from_uuid(id(7)),
+                    rate: Rate::of(Units::MAX, Units::new(1).unwrap()).unwrap(),
+                    requested: Units::MAX,
+                    granted: Units::ZERO,
+                    remaining: Units::ZERO,
+                    blocked: true,
+                },
+            },
+            Use {
+                feature: Id::from_uuid(id(7)),
+                kind: UseKind::Drawn {
+                    account: Id::from_uuid(id(8)),
+                    requested: Units::MAX,
+                    granted: Units::ZERO,
+                    remaining: Units::MAX,
                 },
             },
             Use { feature: Id::from_uuid(id(3)), kind: UseKind::Boolean { included: false } },

@@ -10,7 +10,8 @@ use crate::tx::{Everywhere, Tx};
 use almoner_domain::fault::Fault;
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{
-    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Webhooks, Work,
+    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Policies, Prices, Store, Subscriptions,
+    Webhooks, Work,
 };
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
@@ -59,6 +60,14 @@ impl Work for SqlWork {
     }
 
     fn plans(&mut self) -> &mut dyn Plans {
+        self
+    }
+
+    fn policies(&mut self) -> &mut dyn Policies {
+        self
+    }
+
+    fn prices(&mut self) -> &mut dyn Prices {
         self
     }
 

@@ -1,7 +1,7 @@
 //! Do the books balance? The equations between rows that hold in each committed state, checked from the rows alone.
 
 use almoner_domain::account::{Account, Pocket};
-use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, Verdict};
 use almoner_domain::hold::Hold;
 use almoner_domain::id::AccountId;
 use almoner_domain::lease::Lease;
@@ -97,9 +97,10 @@ fn spent(decisions: &[Decision], account: AccountId) -> Units {
             && d.verdict == Verdict::Allow
     };
     let uses = decisions.iter().filter(spends).flat_map(|decision| &decision.uses);
-    let granted = uses.map(|used| match used.kind {
-        UseKind::Metered { account: Some(from), granted, .. } if from == account => granted,
-        _ => Units::ZERO,
-    });
+    let granted = uses.filter_map(|used| used.kind.charged()).map(
+        |(from, granted)| {
+            if from == account { granted } else { Units::ZERO }
+        },
+    );
     granted.sum()
 }

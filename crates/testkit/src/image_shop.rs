@@ -19,6 +19,7 @@ use almoner_domain::tenant::{Environment, Realm, Tenant};
 use almoner_domain::text::{ExternalId, FeatureKey, Name, Named, SessionKey, SessionKind, ToolName};
 use almoner_domain::time::{Clock, Timestamp};
 use almoner_domain::units::{Scale, Units};
+use std::collections::BTreeSet;
 
 /// Image generations a customer has each month.
 pub const GENERATIONS: i64 = 1_000;
@@ -266,7 +267,7 @@ impl Maker<'_> {
     }
 
     fn agent(&self, called: &str) -> Agent {
-        Agent { id: self.id(), external_id: external(called), name: name(called) }
+        Agent { id: self.id(), external_id: external(called), name: name(called), labels: BTreeSet::new() }
     }
 
     fn key(&self, realm: Realm, kind: KeyKind) -> (String, ApiKey) {

@@ -43,6 +43,27 @@ fn changes(card: &str) -> Vec<(&'static str, String, &'static str)> {
         ),
         ("removePlan", format!("removePlan(externalId: \"p\") {{ {kept} }}"), "plan.remove"),
         (
+            "publishPrices",
+            format!(
+                "publishPrices(input: {{ currency: \"credits\", prices: [{{ feature: \"support.reply\", cost: \"2\" }}] }}) {{ {kept} }}"
+            ),
+            "prices.publish",
+        ),
+        (
+            "addPolicy",
+            format!(
+                "addPolicy(input: {{ externalId: \"q\", name: \"x\", sessionKind: \"chat\", lifetimeSeconds: 60, \
+                 lines: [{{ feature: \"credits\", upTo: \"1\" }}] }}) {{ {kept} }}"
+            ),
+            "policy.add",
+        ),
+        ("retirePolicy", format!("retirePolicy(input: {{ policy: \"q\" }}) {{ {kept} }}"), "policy.retire"),
+        (
+            "labelAgent",
+            format!("labelAgent(input: {{ agent: \"support\", labels: [\"x\"] }}) {{ {kept} }}"),
+            "agent.label",
+        ),
+        (
             "addCustomer",
             format!("addCustomer(input: {{ externalId: \"c\", name: \"x\" }}) {{ {kept} }}"),
             "customer.add",

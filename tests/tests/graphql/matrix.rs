@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// A field of a root with arguments that name what the first tenant has, and whether a stranger's answer is a list, which must
 /// hold nothing of the first tenant's.
 fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
-    let Ids { card, customer, user, agent, feature, key, session, grant, delivery } = ids;
+    let Ids { card, customer, user, agent, feature, key, session, grant, delivery, policy } = ids;
     let list = |field: &str, inner: &str| vec![format!("{field} {{ edges {{ node {{ {inner} }} }} }}")];
     let order = |from: &str| {
         format!(
@@ -91,6 +91,9 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
         // These names the other tenant has as well: it sees its own.
         "feature" => vec!["feature(key: \"image.generate\") { id }".to_owned()],
         "plan" => vec!["plan(externalId: \"pro\") { id }".to_owned()],
+        "priceList" => vec!["priceList(currency: \"credits\") { id }".to_owned()],
+        "policies" => vec!["policies { id externalId agents { id } customer { id } }".to_owned()],
+        "policy" => id_of("policy", policy, "id"),
         "customer" => id_of("customer", customer, "id"),
         "agent" => id_of("agent", agent, "id"),
         "apiKeys" => vec!["apiKeys { id }".to_owned()],
@@ -152,6 +155,20 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
         "closeAllocation" | "revokeAllocation" => id_of(field, card, "allocation { id } refusals { code }"),
         "rotateKey" => id_of(field, key, "issued { secret } refusals { code }"),
         "revokeKey" => id_of(field, key, "id refusals { code }"),
+        "retirePolicy" => vec![format!(
+            "retirePolicy(input: {{ policy: \"{policy}\" }}) {{ policy {{ id }} refusals {{ code }} }}"
+        )],
+        "labelAgent" => vec![format!(
+            "labelAgent(input: {{ agent: \"{agent}\", labels: [] }}) {{ agent {{ id }} refusals {{ code }} }}"
+        )],
+        "addPolicy" => [format!("agents: [\"{agent}\"]"), format!("customer: \"{customer}\"")]
+            .map(|of| {
+                format!(
+                    "addPolicy(input: {{ externalId: \"theirs\", name: \"x\", sessionKind: \"chat\", {of}, lifetimeSeconds: 60, \
+                     lines: [{{ feature: \"credits\", upTo: \"1\" }}] }}) {{ policy {{ id }} refusals {{ code }} }}"
+                )
+            })
+            .into(),
         "addUser" => vec![format!(
             "addUser(input: {{ customer: \"{customer}\", externalId: \"eve\", name: \"Eve\", role: OWNER }}) \
              {{ user {{ id }} refusals {{ code }} }}"
@@ -164,7 +181,7 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
              {{ user {{ id }} refusals {{ code }} }}"
         )],
         // These name nothing that could be another's: what they make is the asker's own.
-        "defineFeature" | "createPlan" | "publishPlan" | "addCustomer" | "registerAgent" | "issueKey" => Vec::new(),
+        "defineFeature" | "createPlan" | "publishPlan" | "publishPrices" | "addCustomer" | "registerAgent" | "issueKey" => Vec::new(),
         _ => return None,
     })
 }
@@ -216,6 +233,7 @@ struct Ids {
     session: String,
     grant: String,
     delivery: String,
+    policy: String,
 }
 
 impl Ids {
@@ -248,12 +266,13 @@ impl Ids {
             session: text(&seen["node"]["session"]["id"]),
             grant: text(&granted["issueGrant"]["grant"]["id"]),
             delivery: delivery(staff).await,
+            policy: id("policies", "support-tickets"),
         }
     }
 
     fn all(&self) -> Vec<&str> {
-        let Self { card, customer, user, agent, feature, key, session, grant, delivery } = self;
-        vec![card, customer, user, agent, feature, key, session, grant, delivery]
+        let Self { card, customer, user, agent, feature, key, session, grant, delivery, policy } = self;
+        vec![card, customer, user, agent, feature, key, session, grant, delivery, policy]
     }
 }
 
@@ -315,7 +334,7 @@ pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Data
     let server = Server::start(database).await;
     let staff = server.client().with_key(&server.shop.operator_key);
     let ids = Ids::of(&server, &staff).await;
-    let Ids { card, customer, user, key, session, grant, delivery, .. } = &ids;
+    let Ids { card, customer, user, key, session, grant, delivery, policy, .. } = &ids;
     let strangers = [
         Stranger {
             who: "another tenant's operator",
@@ -325,17 +344,17 @@ pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Data
         Stranger {
             who: "another customer's program",
             client: customer_key(&staff, "customer: \"bolt-store\"").await,
-            hidden: vec![card, customer, user, key, session, grant, delivery],
+            hidden: vec![card, customer, user, key, session, grant, delivery, policy],
         },
         Stranger {
             who: "another customer's user",
             client: customer_key(&staff, "customer: \"bolt-store\", user: \"cy\"").await,
-            hidden: vec![card, customer, user, key, session, grant, delivery],
+            hidden: vec![card, customer, user, key, session, grant, delivery, policy],
         },
         Stranger {
             who: "a member of the same customer",
             client: customer_key(&staff, "customer: \"acme-shop\", user: \"ben\"").await,
-            hidden: vec![card, user, key, session, grant, delivery],
+            hidden: vec![card, user, key, session, grant, delivery, policy],
         },
     ];
     let before = view(&staff).await;

@@ -166,7 +166,7 @@ impl<R: Rules> World<R> {
 
     fn commit_in_ledger(&mut self, hold: OpenHold, actual: Units) -> Result<(), String> {
         let now = self.now();
-        let HoldStanding::Open(standing) = self.store.core().hold(now, hold.realm, hold.id) else { return Ok(()) };
+        let HoldStanding::Open(standing, _) = self.store.core().hold(now, hold.realm, hold.id) else { return Ok(()) };
         let feature = standing.parts.first().map(|part| part.feature).ok_or("a hold without parts")?;
         let rule = if self.dice.chance(500) { ExcessRule::Overage } else { ExcessRule::DenyExcess };
         let decision = Decision {

@@ -86,10 +86,7 @@ fn read(input: &CarveAllocationInput) -> Result<NewAllocation, Stop> {
     let kind = checks.keep(&["session", "kind"], SessionKind::parse(&input.session.kind));
     let key = checks.keep(&["session", "key"], SessionKey::parse(&input.session.key));
     let lines = lines(&input.lines, &mut checks);
-    let scope = Scope {
-        tools: names("tools", input.tools.as_deref(), ToolName::parse, &mut checks),
-        resources: names("resources", input.resources.as_deref(), ResourceName::parse, &mut checks),
-    };
+    let scope = read_scope(input.tools.as_deref(), input.resources.as_deref(), &mut checks);
     let not_before = instant("notBefore", input.not_before.as_deref(), &mut checks);
     let expires_at = instant("expiresAt", input.expires_at.as_deref(), &mut checks);
     checks.done()?;
@@ -103,6 +100,14 @@ fn read(input: &CarveAllocationInput) -> Result<NewAllocation, Stop> {
         expires_at,
         durability: input.durability.map(Into::into),
     })
+}
+
+/// Tools and resources that something may be used with.
+pub(super) fn read_scope(tools: Option<&[String]>, resources: Option<&[String]>, checks: &mut Checks) -> Scope {
+    Scope {
+        tools: names("tools", tools, ToolName::parse, checks),
+        resources: names("resources", resources, ResourceName::parse, checks),
+    }
 }
 
 fn source(input: &CarveAllocationInput, checks: &mut Checks) -> Option<Source> {

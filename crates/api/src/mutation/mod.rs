@@ -8,6 +8,8 @@ mod feature;
 mod grant;
 mod key;
 mod plan;
+mod policy;
+mod price;
 mod removal;
 mod subscription;
 mod user;
@@ -23,6 +25,8 @@ use async_graphql::MergedObject;
 pub(crate) struct Mutation(
     feature::FeatureMutation,
     plan::PlanMutation,
+    policy::PolicyMutation,
+    price::PriceMutation,
     customer::CustomerMutation,
     user::UserMutation,
     subscription::SubscriptionMutation,
@@ -40,6 +44,8 @@ impl Mutation {
         Self(
             feature::FeatureMutation,
             plan::PlanMutation,
+            policy::PolicyMutation,
+            price::PriceMutation,
             customer::CustomerMutation,
             user::UserMutation,
             subscription::SubscriptionMutation,

@@ -5,6 +5,7 @@ use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
 use crate::lists::SessionsOf;
 use almoner_domain::agent::{Agent, Session};
+use almoner_domain::text::Label;
 use async_graphql::{Context, ID, Object, Result};
 
 /// Software that acts for somebody.
@@ -25,6 +26,11 @@ impl AgentNode {
     /// What people call it.
     async fn name(&self) -> &str {
         self.0.name.as_str()
+    }
+
+    /// Labels, by which policies find it.
+    async fn labels(&self) -> Vec<&str> {
+        self.0.labels.iter().map(Label::as_str).collect()
     }
 
     /// Its runs and tasks, newest first.

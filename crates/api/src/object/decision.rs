@@ -94,20 +94,12 @@ impl UseObject {
 
     /// A metered feature: units asked for, as a decimal in its unit.
     async fn requested(&self, context: &Context<'_>) -> Result<Option<String>> {
-        self.amount(context, |kind| match kind {
-            UseKind::Metered { requested, .. } => Some(*requested),
-            UseKind::Boolean { .. } | UseKind::Static { .. } => None,
-        })
-        .await
+        self.amount(context, UseKind::requested).await
     }
 
     /// A metered feature: units given, as a decimal in its unit.
     async fn granted(&self, context: &Context<'_>) -> Result<Option<String>> {
-        self.amount(context, |kind| match kind {
-            UseKind::Metered { granted, .. } => Some(*granted),
-            UseKind::Boolean { .. } | UseKind::Static { .. } => None,
-        })
-        .await
+        self.amount(context, |kind| kind.requested().map(|_| kind.granted())).await
     }
 }
 

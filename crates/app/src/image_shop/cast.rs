@@ -15,6 +15,8 @@ pub(super) struct Cast {
     pub(super) customers: &'static [Company],
     /// Its customers' agents.
     pub(super) agents: &'static [Named],
+    /// The one of them that answers support tickets.
+    pub(super) support: &'static str,
 }
 
 /// The company that the story is about.
@@ -25,6 +27,7 @@ pub(super) const IMAGE_SHOP: Cast = Cast {
         (("bolt-store", "Bolt Store"), &[(("cy", "Cy"), Role::Owner)]),
     ],
     agents: &[("catalogue", "Catalogue agent"), ("support", "Support agent")],
+    support: "support",
 };
 
 /// Another company on the same installation. Some of its names are its own and some are the same as the first one's:
@@ -36,4 +39,5 @@ pub(super) const PRINT_HOUSE: Cast = Cast {
         (("acme-shop", "Acme Shop"), &[(("ada", "Ada"), Role::Owner)]),
     ],
     agents: &[("proofs", "Proofs agent"), ("support", "Support agent")],
+    support: "support",
 };

@@ -3,7 +3,7 @@
 use super::cast::Named as Words;
 use super::{SeedError, at};
 use crate::keys::{NewKey, PlainKey};
-use crate::{App, agents, customers, features, keys, plans, subscriptions, tenants, users};
+use crate::{App, agents, customers, features, keys, plans, policies, prices, subscriptions, tenants, users};
 use almoner_domain::agent::Agent;
 use almoner_domain::calendar::Calendar;
 use almoner_domain::caller::Caller;
@@ -11,8 +11,10 @@ use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::key::KeyKind;
 use almoner_domain::plan::{Offer, Plan};
+use almoner_domain::policy::Policy;
 use almoner_domain::tenant::Tenant;
 use almoner_domain::text::{ExternalId, FeatureKey, Name, Named, TextError};
+use std::collections::BTreeSet;
 
 fn parsed((id, name): Words) -> Result<(ExternalId, Name), TextError> {
     Ok((ExternalId::parse(id)?, Name::parse(name)?))
@@ -49,6 +51,13 @@ pub(super) async fn plan(
         plans::publish(staff, app, &plan.external_id, terms).await.map_err(at("plan"))?;
     }
     Ok(plan)
+}
+
+pub(super) async fn prices(staff: &Caller, app: &App, new: prices::NewPrices) -> Result<(), SeedError> {
+    if prices::latest(staff, app, &new.currency).await.map_err(at("prices"))?.is_none() {
+        prices::publish(staff, app, new).await.map_err(at("prices"))?;
+    }
+    Ok(())
 }
 
 pub(super) async fn customer(staff: &Caller, app: &App, words: Words) -> Result<Customer, SeedError> {
@@ -97,7 +106,17 @@ pub(super) async fn agent(staff: &Caller, app: &App, words: Words) -> Result<Age
     let named = Named::External(external_id.clone());
     match agents::find(staff, app, &named).await.map_err(at("agents"))? {
         Some(agent) => Ok(agent),
-        None => agents::register(staff, app, agents::NewAgent { external_id, name }).await.map_err(at("agents")),
+        None => agents::register(staff, app, agents::NewAgent { external_id, name, labels: BTreeSet::new() })
+            .await
+            .map_err(at("agents")),
+    }
+}
+
+pub(super) async fn policy(staff: &Caller, app: &App, new: policies::NewPolicy) -> Result<Policy, SeedError> {
+    let named = Named::External(new.external_id.clone());
+    match policies::find(staff, app, &named).await.map_err(at("policies"))? {
+        Some(policy) => Ok(policy),
+        None => policies::add(staff, app, new).await.map_err(at("policies")),
     }
 }
 

@@ -7,6 +7,7 @@
 mod catalogue;
 mod cast;
 mod ensure;
+mod policy;
 
 use crate::App;
 use crate::keys::PlainKey;
@@ -17,6 +18,7 @@ use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::key::KeyKind;
 use almoner_domain::period::UsagePeriod;
+use almoner_domain::policy::Policy;
 use almoner_domain::tenant::{Environment, Tenant};
 use almoner_domain::time::Timestamp;
 use cast::Cast;
@@ -42,6 +44,8 @@ pub struct Shop {
     pub agents: Vec<Agent>,
     /// What its plans grant.
     pub features: Vec<Feature>,
+    /// What makes allocations just in time.
+    pub policies: Vec<Policy>,
 }
 
 /// Both companies.
@@ -83,6 +87,7 @@ async fn open(caller: &Caller, app: &App, cast: &Cast) -> Result<Shop, SeedError
     let staff = crate::tenants::operator_of(&tenant, Environment::Live);
     let features = catalogue::features(&staff, app).await?;
     let plan = catalogue::pro_plan(&staff, app).await?;
+    catalogue::prices(&staff, app).await?;
     let calendar = this_month(app.now())?;
     let mut customers = Vec::new();
     let mut users = Vec::new();
@@ -98,9 +103,10 @@ async fn open(caller: &Caller, app: &App, cast: &Cast) -> Result<Shop, SeedError
     for agent in cast.agents {
         agents.push(ensure::agent(&staff, app, *agent).await?);
     }
+    let policies = vec![ensure::policy(&staff, app, policy::for_tickets(cast)?).await?];
     let operator_key = ensure::key(&staff, app, KeyKind::Operator).await?;
     let gate_key = ensure::key(&staff, app, KeyKind::Gate).await?;
-    Ok(Shop { tenant, operator_key, gate_key, customers, users, agents, features })
+    Ok(Shop { tenant, operator_key, gate_key, customers, users, agents, features, policies })
 }
 
 /// A calendar whose months start on the first, in UTC, with the current one.

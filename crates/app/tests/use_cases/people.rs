@@ -10,6 +10,7 @@ use almoner_domain::caller::Caller;
 use almoner_domain::customer::{Customer, Role};
 use almoner_domain::tenant::Environment;
 use almoner_domain::text::Named;
+use std::collections::BTreeSet;
 
 async fn customer(staff: &Caller, app: &App, text: &str) -> Customer {
     let new = NewCustomer { external_id: id(text), name: name(text) };
@@ -62,7 +63,10 @@ async fn what_belongs_to_another_tenant_does_not_exist() {
     let (_, staff) = tenant(&app, "one").await;
     let (_, other) = tenant(&app, "two").await;
     let acme = customer(&staff, &app, "acme").await;
-    let agent = agents::register(&staff, &app, NewAgent { external_id: id("bot"), name: name("Bot") }).await.unwrap();
+    let agent =
+        agents::register(&staff, &app, NewAgent { external_id: id("bot"), name: name("Bot"), labels: BTreeSet::new() })
+            .await
+            .unwrap();
     for by in [Named::Id(acme.id), named("acme")] {
         assert_eq!(customers::find(&staff, &app, &by).await.unwrap().map(|found| found.id), Some(acme.id));
         assert_eq!(customers::find(&other, &app, &by).await.unwrap(), None);

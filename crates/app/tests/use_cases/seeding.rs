@@ -29,7 +29,7 @@ async fn the_shop_is_as_it_is_told() {
     assert_eq!(people, [("ada", Role::Owner), ("ben", Role::Member), ("cy", Role::Owner)]);
     assert_eq!(shop.users[2].customer, shop.customers[1].id);
     assert_eq!(shop.agents.iter().map(|a| a.external_id.as_str()).collect::<Vec<_>>(), ["catalogue", "support"]);
-    assert_eq!(shop.features.len(), 7);
+    assert_eq!((shop.features.len(), shop.policies.len()), (10, 1));
     let staff = almoner_domain::tenant::Realm {
         tenant: shop.tenant.id,
         environment: almoner_domain::tenant::Environment::Live,

@@ -45,7 +45,7 @@ async fn a_customer_gets_an_entitlement_for_each_line_and_no_second_subscription
     let made = subscribe("late", "pro", BEFORE).await.unwrap();
     assert_eq!(subscriptions::running(&staff, &app, &named("late")).await.unwrap(), Some(made));
     let rights = subscriptions::entitlements(&staff, &app, &named("late")).await.unwrap().unwrap();
-    assert_eq!(rights.len(), 7);
+    assert_eq!(rights.len(), 8);
     assert!(rights.iter().all(|right| right.user.is_none() && right.calendar.zone() == "Europe/Paris"));
 }
 

@@ -5,15 +5,18 @@ use crate::audit::AuditEntry;
 use crate::customer::{Customer, Role, User};
 use crate::fault::Fault;
 use crate::feature::Feature;
-use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, SubscriptionId, UserId};
+use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, PolicyId, SubscriptionId, UserId};
 use crate::key::ApiKey;
 use crate::plan::{Plan, PlanVersion};
+use crate::policy::Policy;
 use crate::ports::Webhooks;
+use crate::price::PriceList;
 use crate::subscription::{Entitlement, Subscription};
 use crate::tenant::{Realm, Tenant};
-use crate::text::{ExternalId, FeatureKey};
+use crate::text::{ExternalId, FeatureKey, Label, Named};
 use crate::time::Timestamp;
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// Where units of work begin.
 #[async_trait]
@@ -45,6 +48,10 @@ pub trait Work: Send {
     fn features(&mut self) -> &mut dyn Features;
     /// Plans and their versions.
     fn plans(&mut self) -> &mut dyn Plans;
+    /// Policies.
+    fn policies(&mut self) -> &mut dyn Policies;
+    /// What features cost.
+    fn prices(&mut self) -> &mut dyn Prices;
     /// Customers and users.
     fn customers(&mut self) -> &mut dyn Customers;
     /// Agents.
@@ -93,6 +100,28 @@ pub trait Plans: Send {
     async fn remove(&mut self, id: PlanId) -> Result<bool, Fault>;
 }
 
+/// What features of the realm cost in which currency.
+#[async_trait]
+pub trait Prices: Send {
+    /// Publishes a list; `Exists` when its number is taken.
+    async fn publish(&mut self, list: &PriceList) -> Result<(), Fault>;
+    /// The newest list of a currency, whether or not its time has come.
+    async fn latest(&mut self, currency: FeatureId) -> Result<Option<PriceList>, Fault>;
+}
+
+/// Policies of the realm.
+#[async_trait]
+pub trait Policies: Send {
+    /// Adds one; `Exists` when its external id is taken.
+    async fn add(&mut self, policy: &Policy) -> Result<(), Fault>;
+    /// One by our id or the provider's.
+    async fn named(&mut self, name: &Named<PolicyId>) -> Result<Option<Policy>, Fault>;
+    /// All, retired ones too, by external id.
+    async fn all(&mut self) -> Result<Vec<Policy>, Fault>;
+    /// Retires one; false where none by that id is in force.
+    async fn retire(&mut self, id: PolicyId, at: Timestamp) -> Result<bool, Fault>;
+}
+
 /// Customers and users of the realm.
 #[async_trait]
 pub trait Customers: Send {
@@ -127,6 +156,8 @@ pub trait Agents: Send {
     async fn by_external_id(&mut self, id: &ExternalId) -> Result<Option<Agent>, Fault>;
     /// By id.
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault>;
+    /// Gives one these labels and no others; false where there is none.
+    async fn label(&mut self, id: AgentId, labels: &BTreeSet<Label>) -> Result<bool, Fault>;
     /// Removes an agent without a history; false where there is none, `InUse` where something points to it.
     async fn remove(&mut self, id: AgentId) -> Result<bool, Fault>;
 }

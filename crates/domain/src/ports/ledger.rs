@@ -10,10 +10,13 @@ use crate::hold::Hold;
 use crate::id::{AgentId, AllocationId, CustomerId, FeatureId, HoldId, LeaseId, NodeId, UserId};
 use crate::lease::{Incarnation, Lease, LeaseReply, LeaseReport};
 use crate::ledger::{CarveRefusal, HoldOrder};
+use crate::policy::PolicyRefusal;
+use crate::principal::Principals;
 use crate::scope::Scope;
+use crate::standing::Standing;
 use crate::statement::AllocationStatement;
 use crate::tenant::Realm;
-use crate::text::Named;
+use crate::text::{Name, Named};
 use crate::time::Timestamp;
 use crate::units::Units;
 use async_trait::async_trait;
@@ -95,6 +98,59 @@ pub enum CarveAnswer {
     Refused(CarveRefusal),
 }
 
+/// A session that an agent brings without naming an allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// The id of the allocation, should one be made.
+    pub id: AllocationId,
+    /// Whose quota.
+    pub subject: SubjectName,
+    /// The agent that runs the session.
+    pub agent: Named<AgentId>,
+    /// The session; it comes into being when it is new and gets an allocation.
+    pub session: SessionName,
+    /// Nothing is made: the answer says what would be.
+    pub only_look: bool,
+    /// Where less is free than the policy gives, it gets that; else it is refused where gates hold units of the quota, which may
+    /// come back.
+    pub takes_less: bool,
+    /// Who signs it.
+    pub by: Author,
+}
+
+/// What a session draws on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionAnswer {
+    /// This allocation: the newest of the session that is active, else the newest.
+    Allocation {
+        /// Its id.
+        id: AllocationId,
+        /// Was it made now?
+        is_new: bool,
+    },
+    /// This would be made.
+    Would(Box<Standing>),
+    /// No such customer in the realm.
+    UnknownCustomer,
+    /// No such user at the customer.
+    UnknownUser,
+    /// No such agent in the realm.
+    UnknownAgent,
+    /// It has no allocation, and no policy makes one for them.
+    NoPolicy(Principals),
+    /// A policy makes one, and not now.
+    Held {
+        /// The policy.
+        policy: Name,
+        /// Why not now.
+        refusal: PolicyRefusal,
+        /// For whom.
+        whom: Principals,
+    },
+    /// Refused to them by a law.
+    Refused(CarveRefusal, Principals),
+}
+
 /// A hold that stands in the ledger, to be settled.
 #[derive(Debug, Clone)]
 pub struct HoldRequest {
@@ -162,6 +218,9 @@ pub trait Ledger: Send + Sync {
 
     /// Carves an allocation: all lines or none.
     async fn carve(&self, realm: Realm, request: &CarveRequest) -> Result<CarveAnswer, Fault>;
+
+    /// The allocation that a session draws on, made by a policy where it has none: once, however many ask at once.
+    async fn carve_for_session(&self, realm: Realm, request: &SessionRequest) -> Result<SessionAnswer, Fault>;
 
     /// Ends an allocation and all below it, signed by who ends it; none where the realm has no such allocation. Ending again
     /// changes nothing.

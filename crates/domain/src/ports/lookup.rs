@@ -8,6 +8,7 @@ use crate::id::{AllocationId, HoldId};
 use crate::key::{ApiKey, KeyHash};
 use crate::notice::Change;
 use crate::ports::SubjectName;
+use crate::price::PriceList;
 use crate::standing::Standing;
 use crate::statement::{AllocationStatement, EntitlementStatement};
 use crate::tenant::Realm;
@@ -28,8 +29,8 @@ pub enum SubjectStanding {
 /// What is known of a hold that a gate does not have in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldStanding {
-    /// It stands in the ledger, open.
-    Open(Hold),
+    /// It stands in the ledger, open; with the decision that opened it, where that is known.
+    Open(Hold, Option<Box<Decision>>),
     /// It was settled by this decision (commit, release or expiry).
     Settled(Decision),
     /// It stood in the ledger and its time ran out.
@@ -48,6 +49,9 @@ pub trait Lookup: Send + Sync {
 
     /// All features of a realm.
     async fn features(&self, realm: Realm) -> Result<Vec<Feature>, Fault>;
+
+    /// What features of a realm cost: lists that are in effect, and those to come.
+    async fn prices(&self, realm: Realm) -> Result<Vec<PriceList>, Fault>;
 
     /// An allocation, as gates keep it; none where the realm has no such allocation.
     async fn allocation(&self, realm: Realm, id: AllocationId) -> Result<Option<Standing>, Fault>;

@@ -13,11 +13,14 @@ mod usage;
 mod webhooks;
 mod treasury;
 
-pub use catalogue::{Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Store, Subscriptions, Work};
+pub use catalogue::{
+    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Policies, Prices, Store, Subscriptions, Work,
+};
 pub use directory::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
 pub use gates::Gates;
 pub use ledger::{
-    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, Source, SubjectName, Swept,
+    CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, SessionAnswer,
+    SessionRequest, Source, SubjectName, Swept,
 };
 pub use lists::{Lists, MovementFilter, SessionFilter, TREE_MAX};
 pub use lookup::{HoldStanding, Lookup, SubjectStanding};

@@ -67,6 +67,9 @@ pub(crate) struct UseAnswer {
     /// Units left afterwards where they came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<String>,
+    /// What it is paid with, where it has no units of its own here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<PriceAnswer>,
     /// This feature stopped the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<bool>,
@@ -79,6 +82,17 @@ pub(crate) struct UseAnswer {
     /// Static features: the value.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<ValueAnswer>,
+}
+
+/// What a use is paid with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PriceAnswer {
+    /// The key of the feature that pays, such as `credits`.
+    feature: String,
+    /// What the granted units cost; where nothing was granted, what was asked for costs.
+    amount: String,
+    /// Units of it left afterwards.
+    remaining: String,
 }
 
 /// The value of a static feature.
@@ -143,8 +157,16 @@ impl Gate {
     pub(super) async fn decision_body(&self, realm: Realm, decision: &Decision) -> Result<DecisionBody, Problem> {
         let mut uses = Vec::with_capacity(decision.uses.len());
         for used in &decision.uses {
+            // What priced uses drew is told with each of them.
+            if matches!(used.kind, UseKind::Drawn { .. }) {
+                continue;
+            }
             let feature = self.feature(realm, used.feature).await?;
-            uses.push(use_answer(used, &feature));
+            let mut answer = use_answer(used, &feature);
+            if let UseKind::Priced { currency, .. } = used.kind {
+                answer.price = Some(price_answer(used, decision, &*self.feature(realm, currency).await?));
+            }
+            uses.push(answer);
         }
         let denial = match &decision.verdict {
             Verdict::Allow => None,
@@ -193,6 +215,21 @@ impl Gate {
     }
 }
 
+fn price_answer(used: &Use, decision: &Decision, currency: &Feature) -> PriceAnswer {
+    let cost = match used.kind {
+        UseKind::Priced { rate, requested, granted, .. } => {
+            rate.charge(if granted.is_zero() { requested } else { granted })
+        }
+        _ => Units::ZERO,
+    };
+    let left = decision.uses.iter().find_map(|other| match other.kind {
+        UseKind::Drawn { remaining, .. } if other.feature == currency.id => Some(remaining),
+        _ => None,
+    });
+    let show = |units: Units| units.display(scale(currency));
+    PriceAnswer { feature: currency.key.to_string(), amount: show(cost), remaining: show(left.unwrap_or(Units::ZERO)) }
+}
+
 fn use_answer(used: &Use, feature: &Feature) -> UseAnswer {
     let scale = scale(feature);
     let show = |units: &Units| Some(units.display(scale));
@@ -201,13 +238,15 @@ fn use_answer(used: &Use, feature: &Feature) -> UseAnswer {
         requested: None,
         granted: None,
         remaining: None,
+        price: None,
         blocked: None,
         excess_denied: None,
         included: None,
         value: None,
     };
     match &used.kind {
-        UseKind::Metered { requested, granted, remaining, blocked, .. } => {
+        UseKind::Metered { requested, granted, remaining, blocked, .. }
+        | UseKind::Priced { requested, granted, remaining, blocked, .. } => {
             answer.requested = show(requested);
             answer.granted = show(granted);
             answer.remaining = show(remaining);
@@ -216,6 +255,7 @@ fn use_answer(used: &Use, feature: &Feature) -> UseAnswer {
             // Some was granted and some was not: only a commit above its hold comes out so.
             answer.excess_denied = (!granted.is_zero() && !denied.is_zero()).then(|| denied.display(scale));
         }
+        UseKind::Drawn { .. } => {}
         UseKind::Boolean { included } => answer.included = Some(*included),
         UseKind::Static { value } => answer.value = value.as_ref().map(Into::into),
     }

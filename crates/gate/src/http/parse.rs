@@ -8,11 +8,12 @@ use crate::credential::Credential;
 use crate::decide::Refusal;
 use crate::gate::Gate;
 use crate::handle::Target;
+use crate::session::SessionTarget;
 use almoner_domain::agent::SessionName;
 use almoner_domain::decision::{DIMENSIONS_MAX, USES_MAX};
 use almoner_domain::feature::{Feature, FeatureKind};
 use almoner_domain::hold::{HOLD_TTL_DEFAULT, HOLD_TTL_MAX};
-use almoner_domain::id::FeatureId;
+use almoner_domain::id::{AgentId, FeatureId};
 use almoner_domain::ports::SubjectName;
 use almoner_domain::text::{DimensionName, DimensionValue, IdempotencyKey, Named, SessionKey, SessionKind, TextError};
 use almoner_domain::units::{Units, UnitsError};
@@ -59,12 +60,12 @@ impl Gate {
         let mut errors = Errors::default();
         let fingerprint = fingerprint(operation, &body);
         let target = target(&body, &mut errors);
-        let policy_asked = policy_asked(&body, &mut errors);
-        let uses = self.parse_uses(by, "/uses", &body.uses, Zero::Refused, &mut errors).await?;
+        let mut uses = self.parse_uses(by, "/uses", &body.uses, Zero::Refused, &mut errors).await?;
         if body.uses.is_empty() {
             errors.add("/uses", "is empty; name at least one feature");
         }
         let dimensions = dimensions("/dimensions", body.dimensions, &mut errors);
+        self.price(by, &mut uses, &dimensions, &mut errors);
         let key = body.idempotency_key.as_deref().and_then(|key| {
             let key = errors.keep("/idempotency_key", IdempotencyKey::parse(key))?;
             Some(CallKey { key, body: fingerprint })
@@ -80,8 +81,26 @@ impl Gate {
         let token = body.token.is_some();
         // A token is denied before its target is looked at, so any will do.
         let Some(target) = target else { return Err(Problem::invalid("say who is calling")) };
-        let call = Call { target, policy_asked, uses, key, dimensions, ttl };
+        let call = Call { target, uses, key, dimensions, ttl };
         Ok(if token { Parsed::Token(call) } else { Parsed::Call(call) })
+    }
+
+    /// Looks up what each metered use costs.
+    fn price(&self, by: Credential, uses: &mut [AskedUse], dimensions: &[(String, String)], errors: &mut Errors) {
+        let now = self.clock.now();
+        for used in uses.iter_mut().filter(|used| matches!(used.feature.kind, FeatureKind::Metered(_))) {
+            used.prices = self.catalogue.prices(by.realm, used.feature.id, dimensions, now);
+        }
+        // What one call draws from one place is one sum, which could not be told apart again when a hold is settled.
+        let pays = |currency: FeatureId| uses.iter().any(|used| used.prices.iter().any(|(id, _)| *id == currency));
+        for (i, used) in uses.iter().enumerate() {
+            if pays(used.feature.id) {
+                errors.add(
+                    format!("/uses/{i}/feature"),
+                    "pays for another use of this call; use it in a call of its own",
+                );
+            }
+        }
     }
 
     /// Reads features with amounts.
@@ -111,7 +130,7 @@ impl Gate {
                 continue;
             }
             match amount(&feature, used, zero) {
-                Ok(amount) => parsed.push(AskedUse { feature, amount }),
+                Ok(amount) => parsed.push(AskedUse { feature, amount, prices: Vec::new() }),
                 Err(why) => errors.add(format!("{pointer}/{i}/amount"), why),
             }
         }
@@ -151,15 +170,29 @@ fn target(body: &CallBody, errors: &mut Errors) -> Option<Target> {
         errors.add("", "names who is calling not once: give exactly one of token, allocation and subject");
         return None;
     }
+    if body.subject.is_none() {
+        for (pointer, is_there) in [("/agent", body.agent.is_some()), ("/session", body.session.is_some())] {
+            if is_there {
+                errors.add(pointer, "goes with subject, agent and session together");
+            }
+        }
+    }
     if body.dpop.is_some() && body.token.is_none() {
         errors.add("/dpop", "goes with a token alone; leave it out");
     }
     if let Some(allocation) = &body.allocation {
         return errors.keep("/allocation", allocation.parse()).map(Target::Allocation);
     }
-    match &body.subject {
-        Some(subject) => parse_subject("/subject", subject, errors).map(Target::Subject),
-        None => Some(Target::Allocation(almoner_domain::id::Id::from_uuid(uuid::Uuid::nil()))),
+    let Some(subject) = &body.subject else {
+        return Some(Target::Allocation(almoner_domain::id::Id::from_uuid(uuid::Uuid::nil())));
+    };
+    let subject = parse_subject("/subject", subject, errors);
+    match session(body, errors) {
+        None => subject.map(Target::Subject),
+        Some(None) => None,
+        Some(Some((agent, session))) => {
+            Some(Target::Session(Box::new(SessionTarget { subject: subject?, agent, session })))
+        }
     }
 }
 
@@ -180,18 +213,19 @@ pub(super) fn parse_session(pointer: &str, session: &SessionBody, errors: &mut E
     Some(SessionName { kind: kind?, key: key? })
 }
 
-fn policy_asked(body: &CallBody, errors: &mut Errors) -> bool {
+/// The agent and session of a subject, where the call names them; none within where they are wrong.
+fn session(body: &CallBody, errors: &mut Errors) -> Option<Option<(Named<AgentId>, SessionName)>> {
     match (&body.agent, &body.session) {
-        (None, None) => false,
-        (Some(agent), Some(session)) if body.subject.is_some() => {
-            errors.keep("/agent", Named::<almoner_domain::id::AgentId>::parse(agent));
-            parse_session("/session", session, errors);
-            true
+        (None, None) => None,
+        (Some(agent), Some(session)) => {
+            let agent = errors.keep("/agent", Named::parse(agent));
+            let session = parse_session("/session", session, errors);
+            Some(agent.zip(session))
         }
         (agent, _) => {
             let pointer = if agent.is_some() { "/agent" } else { "/session" };
             errors.add(pointer, "goes with subject, agent and session together");
-            false
+            Some(None)
         }
     }
 }

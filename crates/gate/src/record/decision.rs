@@ -3,6 +3,7 @@
 use super::{Unreadable, Uuid16, id, raw, units};
 use almoner_domain::decision::{Decision, Denial, KeyMark, Level, Operation, Reason, Use, UseKind, Verdict};
 use almoner_domain::feature::StaticValue;
+use almoner_domain::price::Rate;
 use almoner_domain::principal::Principals;
 use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
@@ -42,6 +43,10 @@ enum StoredUse {
     Metered(Uuid16, Option<Uuid16>, i64, i64, i64, bool),
     Boolean(Uuid16, bool),
     Static(Uuid16, Option<StoredValue>),
+    /// Feature, currency, cost, for how many, requested, granted, remaining, blocked.
+    Priced(Uuid16, Uuid16, i64, i64, i64, i64, i64, bool),
+    /// Feature, account, requested, granted, remaining.
+    Drawn(Uuid16, Uuid16, i64, i64, i64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,6 +154,19 @@ impl From<&Use> for StoredUse {
                 remaining.get(),
                 *blocked,
             ),
+            UseKind::Priced { currency, rate, requested, granted, remaining, blocked } => Self::Priced(
+                raw(u.feature),
+                raw(*currency),
+                rate.cost().get(),
+                rate.per().get(),
+                requested.get(),
+                granted.get(),
+                remaining.get(),
+                *blocked,
+            ),
+            UseKind::Drawn { account, requested, granted, remaining } => {
+                Self::Drawn(raw(u.feature), raw(*account), requested.get(), granted.get(), remaining.get())
+            }
             UseKind::Boolean { included } => Self::Boolean(raw(u.feature), *included),
             UseKind::Static { value } => Self::Static(
                 raw(u.feature),
@@ -173,6 +191,26 @@ impl TryFrom<StoredUse> for Use {
                     granted: units(granted)?,
                     remaining: units(remaining)?,
                     blocked,
+                },
+            },
+            StoredUse::Priced(feature, currency, cost, per, requested, granted, remaining, blocked) => Self {
+                feature: id(feature),
+                kind: UseKind::Priced {
+                    currency: id(currency),
+                    rate: Rate::of(units(cost)?, units(per)?).ok_or(Unreadable)?,
+                    requested: units(requested)?,
+                    granted: units(granted)?,
+                    remaining: units(remaining)?,
+                    blocked,
+                },
+            },
+            StoredUse::Drawn(feature, account, requested, granted, remaining) => Self {
+                feature: id(feature),
+                kind: UseKind::Drawn {
+                    account: id(account),
+                    requested: units(requested)?,
+                    granted: units(granted)?,
+                    remaining: units(remaining)?,
                 },
             },
             StoredUse::Boolean(feature, included) => Self { feature: id(feature), kind: UseKind::Boolean { included } },

@@ -81,6 +81,7 @@ fn shop(shop: Shop) -> Value {
         "users": users,
         "agents": shop.agents.iter().map(|a| named(&a.id, a.external_id.as_str())).collect::<Vec<_>>(),
         "features": shop.features.iter().map(|f| named(&f.id, f.key.as_str())).collect::<Vec<_>>(),
+        "policies": shop.policies.iter().map(|p| named(&p.id, p.external_id.as_str())).collect::<Vec<_>>(),
     })
 }
 
@@ -96,6 +97,7 @@ fn text(seeded: Seeded) -> String {
         rows.extend(shop.users.iter().map(|u| row("user", &u.external_id, &u.id)));
         rows.extend(shop.agents.iter().map(|a| row("agent", &a.external_id, &a.id)));
         rows.extend(shop.features.iter().map(|f| row("feature", &f.key, &f.id)));
+        rows.extend(shop.policies.iter().map(|p| row("policy", &p.external_id, &p.id)));
         rows.push(row("operator key", &shop.operator_key.reveal(), &"shown once"));
         rows.push(row("gate key", &shop.gate_key.reveal(), &"shown once"));
         text.push_str(&table::render(["", "name", "id"], &rows));

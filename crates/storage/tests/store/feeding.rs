@@ -30,7 +30,8 @@ async fn a_change_is_told_once_and_in_order() {
         );
         shop.store.end(shop.realm, carved, AllocationState::Revoked, &author()).await.unwrap();
         let mut work = shop.store.begin(shop.realm).await.unwrap();
-        let agent = Agent { id: id(0x42), external_id: external("other"), name: name("Other") };
+        let agent =
+            Agent { id: id(0x42), external_id: external("other"), name: name("Other"), labels: BTreeSet::new() };
         work.agents().add(&agent).await.unwrap();
         work.commit().await.unwrap();
         let changes: Vec<_> =

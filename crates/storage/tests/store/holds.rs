@@ -81,7 +81,7 @@ fn granted(answer: &HoldAnswer) -> (Units, Units) {
 async fn a_commit_below_the_hold_frees_the_rest_and_happens_once() {
     for on in BOTH {
         let (shop, _, hold) = with_hold(on).await;
-        assert!(matches!(shop.store.hold(shop.realm, hold).await.unwrap(), HoldStanding::Open(_)));
+        assert!(matches!(shop.store.hold(shop.realm, hold).await.unwrap(), HoldStanding::Open(_, _)));
         let request = commit(&shop, hold, Some(4), ExcessRule::DenyExcess);
         let answer = shop.store.settle_hold(shop.realm, &request).await.unwrap();
         assert_eq!(granted(&answer), (units(4), units(QUOTA - 9)));
@@ -129,7 +129,7 @@ async fn a_hold_lives_as_long_as_it_is_given_and_then_frees_itself() {
         assert!(matches!(&answer, HoldAnswer::Done(decision) if decision.hold_expires_at == Some(until)), "{answer:?}");
         shop.clock.advance(Duration::from_secs(59));
         assert_eq!(shop.store.sweep(10).await.unwrap().holds, 0);
-        assert!(matches!(shop.store.hold(shop.realm, hold).await.unwrap(), HoldStanding::Open(_)));
+        assert!(matches!(shop.store.hold(shop.realm, hold).await.unwrap(), HoldStanding::Open(_, _)));
         shop.clock.advance(Duration::from_secs(1));
         assert_eq!(shop.store.hold(shop.realm, hold).await.unwrap(), HoldStanding::Expired, "before any sweep");
         assert_eq!(shop.store.extend_hold(shop.realm, &extend).await.unwrap(), HoldAnswer::Expired);

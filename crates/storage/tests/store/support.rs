@@ -27,6 +27,7 @@ use almoner_testkit::author;
 use almoner_testkit::postgres::{TestDatabase, postgres};
 use almoner_testkit::sqlite::TestSqlite;
 use almoner_testkit::{MockClock, SeededEntropy};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,7 +173,12 @@ impl Shop {
             };
             work.customers().add_user(&user).await.unwrap();
         }
-        let agent = Agent { id: id(AGENT), external_id: external("catalogue"), name: name("Catalogue") };
+        let agent = Agent {
+            id: id(AGENT),
+            external_id: external("catalogue"),
+            name: name("Catalogue"),
+            labels: BTreeSet::new(),
+        };
         work.agents().add(&agent).await.unwrap();
         work.subscriptions().add(&subscription(), &entitlements()).await.unwrap();
         work.commit().await.unwrap();

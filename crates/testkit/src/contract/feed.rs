@@ -5,10 +5,14 @@ use crate::image_shop::{external, name};
 use almoner_domain::agent::Agent;
 use almoner_domain::id::AllocationId;
 use almoner_domain::notice::Change;
+use std::collections::BTreeSet;
 
 pub(super) async fn agent(w: &World, called: &str) {
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
-    work.agents().add(&Agent { id: w.id(), external_id: external(called), name: name(called) }).await.unwrap();
+    work.agents()
+        .add(&Agent { id: w.id(), external_id: external(called), name: name(called), labels: BTreeSet::new() })
+        .await
+        .unwrap();
     work.commit().await.unwrap();
 }
 
@@ -45,7 +49,7 @@ pub async fn the_feed_is_read_from_its_latest_entry_on(w: &World) {
 pub async fn changes_of_the_catalogue_are_told_when_committed(w: &World) {
     let start = w.lookup.changes(None, 1).await.unwrap().last().map_or(0, |(at, _, _)| *at);
     let mut dropped = w.store.begin(w.shop.realm).await.unwrap();
-    let never = Agent { id: w.id(), external_id: external("never"), name: name("Never") };
+    let never = Agent { id: w.id(), external_id: external("never"), name: name("Never"), labels: BTreeSet::new() };
     dropped.agents().add(&never).await.unwrap();
     drop(dropped);
     assert_eq!(w.lookup.changes(Some(start), 10).await.unwrap(), []);

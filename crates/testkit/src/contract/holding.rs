@@ -150,7 +150,7 @@ pub async fn a_hold_on_two_features_is_settled_as_a_whole(w: &World) {
     }
     let batch = LeaseBatch { reports, holds: vec![super::hand::facts(w, id, 60)], decisions: Vec::new() };
     gate.tell_all(w, &batch).await;
-    let HoldStanding::Open(standing) = w.lookup.hold(w.shop.realm, id).await.unwrap() else { panic!("it is open") };
+    let HoldStanding::Open(standing, _) = w.lookup.hold(w.shop.realm, id).await.unwrap() else { panic!("it is open") };
     let mut parts: Vec<_> = standing.parts.iter().map(|part| (part.feature, part.amount)).collect();
     parts.sort();
     let mut expected = vec![(generate, units(8)), (describe, units(5))];

@@ -32,6 +32,7 @@ pub mod isolation;
 pub mod spending;
 pub mod charting;
 pub mod ranking;
+pub mod allotting;
 pub mod delivering;
 pub mod pruning;
 

@@ -7,6 +7,7 @@ use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::{Feature, FeatureKind};
 use almoner_domain::plan::Plan;
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
+use std::collections::BTreeSet;
 
 fn name() -> Name {
     Name::parse("x").expect("a name")
@@ -27,7 +28,7 @@ pub async fn what_nothing_points_to_can_be_removed(w: &World) {
     let plan = Plan { id: w.id(), external_id: external("p"), name: name() };
     let customer = Customer { id: w.id(), external_id: external("c"), name: name() };
     let user = User { id: w.id(), customer: customer.id, external_id: external("u"), name: name(), role: Role::Member };
-    let agent = Agent { id: w.id(), external_id: external("a"), name: name() };
+    let agent = Agent { id: w.id(), external_id: external("a"), name: name(), labels: BTreeSet::new() };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     work.features().add(&feature).await.unwrap();
     work.plans().add(&plan).await.unwrap();

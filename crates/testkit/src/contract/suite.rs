@@ -191,6 +191,15 @@ macro_rules! contract_suite {
             ranking:
                 the_largest_groups_of_few_large_sessions_are_told
                 the_largest_groups_of_many_equal_sessions_are_told;
+            allotting:
+                a_session_gets_one_allocation
+                those_who_race_for_a_session_share_its_allocation
+                a_day_has_so_many_units
+                looking_makes_nothing
+                a_session_gets_what_is_free
+                policies_are_found_by_agents_and_labels
+                another_realm_has_none_of_the_policies
+                prices_are_read_as_they_were_published;
             delivering:
                 an_entry_becomes_one_delivery_however_many_pump
                 nothing_is_kept_for_who_does_not_listen

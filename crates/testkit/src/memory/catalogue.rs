@@ -7,6 +7,8 @@ use almoner_domain::feature::Feature;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::plan::{Offer, Plan, PlanVersion};
+use almoner_domain::policy::Policy;
+use almoner_domain::price::PriceList;
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::Named;
 use almoner_domain::time::Timestamp;
@@ -20,6 +22,8 @@ pub(super) struct Catalogue {
     pub(super) features: Vec<Feature>,
     pub(super) plans: Vec<Plan>,
     pub(super) versions: Vec<PlanVersion>,
+    pub(super) prices: Vec<PriceList>,
+    pub(super) policies: Vec<Policy>,
     pub(super) customers: Vec<Customer>,
     pub(super) users: Vec<User>,
     pub(super) agents: Vec<Agent>,

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::table::Eye;
 use almoner_domain::account::Pocket;
-use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict, share_out_drawn};
 use almoner_domain::hold::{Hold, HoldPart};
 use almoner_domain::id::{AccountId, DecisionId, HoldId, Id};
 use almoner_domain::ledger::{Books, RETENTION};
@@ -135,11 +135,9 @@ fn is_spent_twice(second: &Decision, first: &Decision) -> bool {
 }
 
 fn refunds_of(decision: &Decision) -> Vec<Refund> {
-    let units = |used: &Use| match used.kind {
-        UseKind::Metered { account: Some(account), granted: amount, .. } if !amount.is_zero() => {
-            Some(Refund { decision: decision.id, account, amount })
-        }
-        _ => None,
+    let units = |used: &Use| {
+        let (account, amount) = used.kind.charged().filter(|(_, granted)| !granted.is_zero())?;
+        Some(Refund { decision: decision.id, account, amount })
     };
     decision.uses.iter().filter_map(units).collect()
 }
@@ -150,17 +148,18 @@ pub(super) fn filled(books: &Books<'_>, decision: &Decision, spent: &[(HoldPart,
     for (part, granted) in spent {
         let remaining = books.accounts.find(part.account).map_or(Units::ZERO, |a| a.balance.get(Pocket::Free));
         let at = decision.uses.iter().position(|used| used.feature == part.feature);
-        let requested = at.and_then(|at| match decision.uses[at].kind {
-            UseKind::Metered { requested, .. } => Some(requested),
-            UseKind::Boolean { .. } | UseKind::Static { .. } => None,
-        });
+        let requested = at.and_then(|at| decision.uses[at].kind.requested());
         let requested = requested.unwrap_or(if granted.is_zero() { *granted } else { part.amount });
-        let kind =
-            UseKind::Metered { account: Some(part.account), requested, granted: *granted, remaining, blocked: false };
+        let (account, granted) = (part.account, *granted);
+        let kind = match at.map(|at| &decision.uses[at].kind) {
+            Some(UseKind::Drawn { .. }) => UseKind::Drawn { account, requested, granted, remaining },
+            _ => UseKind::Metered { account: Some(account), requested, granted, remaining, blocked: false },
+        };
         match at {
             Some(at) => decision.uses[at].kind = kind,
             None => decision.uses.push(Use { feature: part.feature, kind }),
         }
     }
+    share_out_drawn(&mut decision.uses);
     decision
 }

@@ -78,7 +78,11 @@ impl Core {
         let eye = self.eye(realm);
         let standing = self.rows.holds.find(eye, id);
         if let Some(hold) = standing.filter(|hold| hold.open) {
-            return if hold.expires_at <= now { HoldStanding::Expired } else { HoldStanding::Open(hold.clone()) };
+            if hold.expires_at <= now {
+                return HoldStanding::Expired;
+            }
+            let opened = self.of_hold(eye, id).into_iter().find(|decision| decision.operation == Operation::Reserve);
+            return HoldStanding::Open(hold.clone(), opened.cloned().map(Box::new));
         }
         match self.that_ended(eye, id) {
             Some(decision) if decision.operation == Operation::Expire => return HoldStanding::Expired,

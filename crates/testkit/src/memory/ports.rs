@@ -16,9 +16,10 @@ use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
 use almoner_domain::notice::Change;
 use almoner_domain::ports::{
     AdjustAnswer, AdjustRequest, CarveAnswer, CarvePreview, CarveRequest, ExtendRequest, GrantAnswer, GrantRequest,
-    HoldAnswer, HoldRequest, HoldStanding, Installation, LeaseBatch, Ledger, Lookup, Store, SubjectName,
-    SubjectStanding, Swept, Treasury, VoidAnswer, Work,
+    HoldAnswer, HoldRequest, HoldStanding, Installation, LeaseBatch, Ledger, Lookup, SessionAnswer, SessionRequest,
+    Store, SubjectName, SubjectStanding, Swept, Treasury, VoidAnswer, Work,
 };
+use almoner_domain::price::PriceList;
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::{AllocationStatement, EntitlementStatement};
 use almoner_domain::tenant::Realm;
@@ -100,6 +101,11 @@ impl Ledger for MemoryStore {
         core.carve(now, realm, request)
     }
 
+    async fn carve_for_session(&self, realm: Realm, request: &SessionRequest) -> Result<SessionAnswer, Fault> {
+        let (mut core, now) = self.here("carve_for_session")?;
+        core.carve_for_session(now, realm, request)
+    }
+
     async fn end(
         &self,
         realm: Realm,
@@ -163,6 +169,11 @@ impl Lookup for MemoryStore {
 
     async fn features(&self, realm: Realm) -> Result<Vec<Feature>, Fault> {
         Ok(self.here("features")?.0.features(realm))
+    }
+
+    async fn prices(&self, realm: Realm) -> Result<Vec<PriceList>, Fault> {
+        let (core, now) = self.here("prices")?;
+        Ok(core.prices(now, realm))
     }
 
     async fn allocation(&self, realm: Realm, id: AllocationId) -> Result<Option<Standing>, Fault> {

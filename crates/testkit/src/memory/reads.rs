@@ -14,6 +14,7 @@ use almoner_domain::lease::LeaseState;
 use almoner_domain::notice::Change;
 use almoner_domain::plan::Offer;
 use almoner_domain::ports::{SubjectName, SubjectStanding};
+use almoner_domain::price::{self, PriceList};
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
 use almoner_domain::standing::{Standing, StandingLine};
@@ -34,6 +35,13 @@ impl Core {
         let mut features = self.rows.catalogue(realm).map_or(Vec::new(), |catalogue| catalogue.features.clone());
         features.sort_by(|a, b| a.key.cmp(&b.key));
         features
+    }
+
+    /// What features cost: lists that are in effect, and those to come.
+    pub fn prices(&self, now: Timestamp, realm: Realm) -> Vec<PriceList> {
+        let all = self.rows.catalogue(realm).map_or(Vec::new(), |catalogue| catalogue.prices.clone());
+        let to_come = all.iter().filter(|list| list.effective_from > now);
+        price::in_effect(&all, now).chain(to_come).cloned().collect()
     }
 
     /// An allocation, as gates keep it.

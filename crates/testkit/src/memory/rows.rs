@@ -3,6 +3,7 @@
 use super::catalogue::Catalogue;
 use super::decisions::Kept;
 use super::deliveries::Parcel;
+use super::policies::Made;
 use super::table::{Eye, Table};
 use almoner_domain::account::Account;
 use almoner_domain::agent::Session;
@@ -45,6 +46,8 @@ pub(super) struct Rows {
     pub(super) leases: Table<LeaseId, Lease>,
     pub(super) allocations: Table<AllocationId, Allocation>,
     pub(super) holds: Table<HoldId, Hold>,
+    /// What policies made, in the order in which they did.
+    pub(super) made: Vec<(Realm, Made)>,
     pub(super) sessions: Table<SessionId, Session>,
     pub(super) carve_keys: Table<[u8; 16], CarveKey>,
     pub(super) decisions: Table<DecisionId, Kept>,

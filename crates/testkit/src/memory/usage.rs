@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::ports::MemoryStore;
 use super::table::Eye;
-use almoner_domain::decision::{Decision, Operation, UseKind, Verdict};
+use almoner_domain::decision::{Decision, Operation, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, FeatureId, Id};
 use almoner_domain::ports::Usage;
@@ -98,10 +98,7 @@ impl Core {
             for used in &decision.uses {
                 let feature = used.feature;
                 let said = sets.told_apart((hour, whom.customer, feature), &decision.dimensions);
-                let units = match used.kind {
-                    UseKind::Metered { granted, .. } if !is_denied => granted,
-                    UseKind::Metered { .. } | UseKind::Boolean { .. } | UseKind::Static { .. } => Units::ZERO,
-                };
+                let units = if is_denied { Units::ZERO } else { used.kind.granted() };
                 all.push(Spent { hour, whom, decision, feature, said, is_denied, units });
             }
         }

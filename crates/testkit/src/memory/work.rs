@@ -9,18 +9,21 @@ use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
-use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, NoticeId, PlanId, SubscriptionId, UserId};
+use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, NoticeId, PlanId, PolicyId, SubscriptionId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::notice::{Change, Notice};
 use almoner_domain::plan::{Plan, PlanVersion};
+use almoner_domain::policy::Policy;
 use almoner_domain::ports::{
-    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Subscriptions, Webhooks, Work,
+    Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Policies, Prices, Subscriptions, Webhooks, Work,
 };
+use almoner_domain::price::PriceList;
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::tenant::{Realm, Tenant};
-use almoner_domain::text::{ExternalId, FeatureKey};
+use almoner_domain::text::{ExternalId, FeatureKey, Label, Named};
 use almoner_domain::time::Timestamp;
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// The register of tenants, to be written.
 pub(super) struct MemoryInstallation {
@@ -140,6 +143,12 @@ impl Work for MemoryWork {
     fn plans(&mut self) -> &mut dyn Plans {
         self
     }
+    fn policies(&mut self) -> &mut dyn Policies {
+        self
+    }
+    fn prices(&mut self) -> &mut dyn Prices {
+        self
+    }
     fn customers(&mut self) -> &mut dyn Customers {
         self
     }
@@ -207,9 +216,54 @@ impl Features for MemoryWork {
     }
     async fn remove(&mut self, id: FeatureId) -> Result<bool, Fault> {
         let sold = self.catalogue.versions.iter().any(|v| v.lines.iter().any(|line| line.feature == id));
-        unused("remove_feature", sold)?;
+        let priced = |list: &PriceList| list.currency == id || list.lines.iter().any(|line| line.feature == id);
+        let handed = |policy: &Policy| policy.lines.iter().any(|line| line.feature == id);
+        let is_used = self.catalogue.prices.iter().any(priced) || self.catalogue.policies.iter().any(handed);
+        unused("remove_feature", sold || is_used)?;
         self.changed = true;
         Ok(removed(&mut self.catalogue.features, |feature| feature.id == id))
+    }
+}
+
+#[async_trait]
+impl Policies for MemoryWork {
+    async fn add(&mut self, policy: &Policy) -> Result<(), Fault> {
+        free("add_policy", self.catalogue.policies.iter().any(|p| p.external_id == policy.external_id))?;
+        self.catalogue.policies.push(policy.clone());
+        Ok(())
+    }
+    async fn named(&mut self, name: &Named<PolicyId>) -> Result<Option<Policy>, Fault> {
+        let is_it = |policy: &&Policy| match name {
+            Named::Id(id) => policy.id == *id,
+            Named::External(id) => policy.external_id == *id,
+        };
+        Ok(self.catalogue.policies.iter().find(is_it).cloned())
+    }
+    async fn all(&mut self) -> Result<Vec<Policy>, Fault> {
+        let mut all = self.catalogue.policies.clone();
+        all.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+        Ok(all)
+    }
+    async fn retire(&mut self, id: PolicyId, at: Timestamp) -> Result<bool, Fault> {
+        let mut in_force = self.catalogue.policies.iter_mut().filter(|policy| policy.retired_at.is_none());
+        let Some(policy) = in_force.find(|policy| policy.id == id) else { return Ok(false) };
+        policy.retired_at = Some(at);
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Prices for MemoryWork {
+    async fn publish(&mut self, list: &PriceList) -> Result<(), Fault> {
+        let same = |other: &PriceList| other.currency == list.currency && other.number == list.number;
+        free("publish_prices", self.catalogue.prices.iter().any(same))?;
+        self.catalogue.prices.push(list.clone());
+        self.changed = true;
+        Ok(())
+    }
+    async fn latest(&mut self, currency: FeatureId) -> Result<Option<PriceList>, Fault> {
+        let of = self.catalogue.prices.iter().filter(|list| list.currency == currency);
+        Ok(of.max_by_key(|list| list.number).cloned())
     }
 }
 
@@ -316,6 +370,11 @@ impl Agents for MemoryWork {
     }
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault> {
         Ok(self.catalogue.agents.iter().find(|agent| agent.id == id).cloned())
+    }
+    async fn label(&mut self, id: AgentId, labels: &BTreeSet<Label>) -> Result<bool, Fault> {
+        let Some(agent) = self.catalogue.agents.iter_mut().find(|agent| agent.id == id) else { return Ok(false) };
+        agent.labels = labels.clone();
+        Ok(true)
     }
     async fn remove(&mut self, id: AgentId) -> Result<bool, Fault> {
         let runs = self.store.core().rows.sessions.all().any(|(_, session)| session.agent == id);

@@ -1,0 +1,264 @@
+//! Policies: a session appears and has its allocation, in the call that brings it, once, and within the day's cap.
+
+use almoner_tests::{Call, Client, Database, Decision, Server, on_each_database};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const REPLY: &str = "support.reply";
+const CREDITS: &str = "credits";
+
+on_each_database! {
+    a_ticket_has_its_credits_in_the_call_that_brings_it;
+    a_thousand_first_calls_make_one_allocation;
+    a_day_ends_at_its_cap_to_the_unit_and_what_returns_counts_no_more;
+    as_many_are_live_as_may_be;
+    looking_makes_nothing;
+    a_retired_policy_makes_no_new_ones_and_a_label_finds_an_agent;
+    who_has_no_policy_or_nothing_left_is_told_so;
+}
+
+/// A call of the support agent's for a ticket of a customer's user.
+fn ticket(key: &str, units: i64) -> Call {
+    of_session("support", "support_ticket", key, units)
+}
+
+fn of_session(agent: &str, kind: &str, key: &str, units: i64) -> Call {
+    let mut call = Call::of_user("acme-shop", "ada").uses(REPLY, units);
+    call.0["agent"] = agent.into();
+    call.0["session"] = json!({ "kind": kind, "key": key });
+    call
+}
+
+fn allocation(decision: &Decision) -> String {
+    decision.0["allocation"].as_str().unwrap_or_else(|| panic!("no allocation: {decision:?}")).to_owned()
+}
+
+async fn graphql(staff: &Client, query: &str, variables: Value) -> Value {
+    let answer = staff.post("/graphql", &json!({ "query": query, "variables": variables })).await.json();
+    assert!(answer["errors"].is_null(), "{answer}");
+    answer["data"].clone()
+}
+
+async fn add(staff: &Client, input: Value) -> Value {
+    let mutation = "mutation($input: AddPolicyInput!) { addPolicy(input: $input) { policy { id } refusals { code message path } } }";
+    graphql(staff, mutation, json!({ "input": input })).await["addPolicy"].clone()
+}
+
+async fn retire(staff: &Client, policy: &str) {
+    let mutation = "mutation($input: RetirePolicyInput!) { retirePolicy(input: $input) { policy { retiredAt } refusals { message } } }";
+    let retired = graphql(staff, mutation, json!({ "input": { "policy": policy } })).await;
+    assert!(retired["retirePolicy"]["policy"]["retiredAt"].is_string(), "{retired}");
+}
+
+async fn a_ticket_has_its_credits_in_the_call_that_brings_it(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let before = client.month("acme-shop").await.remaining(CREDITS);
+    let first = client.consume(&ticket("T-1", 2).key("first")).await;
+    assert!(first.allowed(), "{first:?}");
+    assert_eq!(first.remaining(REPLY), 48);
+    let card = allocation(&first);
+    assert_eq!(allocation(&client.consume(&ticket("T-1", 1)).await), card, "the session has it already");
+    assert_ne!(allocation(&client.consume(&ticket("T-2", 1)).await), card);
+    let statement = client.statement(&card).await;
+    assert_eq!((statement.line(CREDITS).granted, statement.line(CREDITS).used), (50, 3));
+    assert_eq!(client.month("acme-shop").await.remaining(CREDITS), before - 100);
+    let whom = &first.0["on_behalf_of"];
+    assert!(["customer", "user", "agent", "session"].iter().all(|who| whom[who].is_string()), "{whom}");
+
+    let over = client.consume(&ticket("T-1", 48)).await;
+    assert_eq!((over.reason(), over.level(), over.remaining(REPLY)), ("exhausted", "allocation", 47));
+    // The same session of another user of the customer is another one.
+    let mut bens = ticket("T-1", 1);
+    bens.0["subject"]["user"] = "ben".into();
+    assert_ne!(allocation(&client.consume(&bens).await), card);
+    // Closed with its task, it stays closed: a session is new once.
+    client.close(&card).await;
+    assert_eq!(client.consume(&ticket("T-1", 1)).await.reason(), "expired");
+    let again = client.consume(&ticket("T-1", 2).key("first")).await;
+    assert_eq!(again.id(), first.id(), "a retry is answered as the first was");
+    server.end().await;
+}
+
+async fn a_thousand_first_calls_make_one_allocation(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    let calls = (0..1_000).map(|_| {
+        let client = client.clone();
+        async move { client.consume(&ticket("T-race", 1)).await }
+    });
+    let decisions = join_all(calls).await;
+    let cards: BTreeSet<String> =
+        decisions.iter().filter_map(|d| d.0["allocation"].as_str()).map(str::to_owned).collect();
+    assert_eq!(cards.len(), 1, "one session, one allocation");
+    let allowed = decisions.iter().filter(|decision| decision.allowed()).count();
+    assert_eq!(allowed, 50, "all that it has is served, and no more");
+    let count = graphql(&staff, "{ allocations(first: 100) { edges { node { id } } } }", json!({})).await;
+    assert_eq!(count["allocations"]["edges"].as_array().map(Vec::len), Some(1));
+    server.end().await;
+}
+
+async fn a_day_ends_at_its_cap_to_the_unit_and_what_returns_counts_no_more(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    retire(&staff, "support-tickets").await;
+    let line = json!({ "feature": CREDITS, "upTo": "50", "aDay": "120.5" });
+    let input = json!({ "externalId": "day", "name": "A day", "agents": ["support"], "sessionKind": "support_ticket",
+        "lines": [line], "lifetimeSeconds": 7200, "zone": "Europe/Berlin" });
+    assert_eq!(add(&staff, input).await["refusals"], json!([]));
+    let calls = (0..40).map(|number| {
+        let client = client.clone();
+        async move { client.consume(&ticket(&format!("D-{number}"), 1)).await }
+    });
+    let decisions = join_all(calls).await;
+    let cards: Vec<String> = decisions.iter().filter(|d| d.allowed()).map(allocation).collect();
+    assert_eq!(cards.len(), 3, "two have all of it, one has the rest");
+    let mut granted = Vec::new();
+    for card in &cards {
+        let statement = client.statement(card).await;
+        let line = statement.0["lines"][0].clone();
+        granted.push(line["granted"].as_str().expect("an amount").to_owned());
+    }
+    granted.sort();
+    assert_eq!(granted, ["20.5", "50", "50"]);
+    let denied = decisions.iter().find(|decision| !decision.allowed()).expect("the day is out");
+    assert_eq!((denied.reason(), denied.level()), ("exhausted", "customer"), "{denied:?}");
+    assert!(
+        denied.message().contains("\"A day\"") && denied.message().contains("120.5 credits"),
+        "{}",
+        denied.message()
+    );
+    assert!(denied.0["resets_at"].is_string() && denied.0["retry_after_s"].is_number(), "{denied:?}");
+    assert!(denied.0["on_behalf_of"]["agent"].is_string(), "a denial ends in somebody as well: {denied:?}");
+
+    // One of the tickets is done: it spent one credit, and the others count no more.
+    let full = cards.iter().position(|_| true).expect("there are three");
+    let returned = client.close(&cards[full]).await;
+    assert!(returned.line(CREDITS).used >= 1, "{returned:?}");
+    assert!(client.consume(&ticket("D-after", 1)).await.allowed(), "what returned may be handed out again");
+    server.end().await;
+}
+
+async fn as_many_are_live_as_may_be(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    let input = json!({ "externalId": "two", "name": "Two at once", "sessionKind": "chat", "customer": "acme-shop",
+        "lines": [{ "feature": CREDITS, "upTo": "5" }], "lifetimeSeconds": 600, "liveMax": 2, "tools": ["draw"] });
+    assert_eq!(add(&staff, input).await["refusals"], json!([]));
+    let chat = |key: &str| of_session("catalogue", "chat", key, 1).tool("draw");
+    let calls = (0..20).map(|number| {
+        let (client, call) = (client.clone(), chat(&format!("C-{number}")));
+        async move { client.consume(&call).await }
+    });
+    let decisions = join_all(calls).await;
+    let cards: Vec<String> = decisions.iter().filter(|d| d.allowed()).map(allocation).collect();
+    assert_eq!(cards.len(), 2);
+    let denied = client.consume(&chat("C-late")).await;
+    assert_eq!(denied.reason(), "exhausted");
+    assert!(denied.message().contains("2 sessions"), "{}", denied.message());
+    client.close(&cards[0]).await;
+    let next = client.consume(&chat("C-late")).await;
+    assert!(next.allowed(), "{next:?}");
+    let outside = client.consume(&of_session("catalogue", "chat", "C-late", 1).tool("paint")).await;
+    assert_eq!(outside.reason(), "out_of_scope", "the policy's scope is the allocation's");
+    server.end().await;
+}
+
+async fn looking_makes_nothing(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let before = client.month("acme-shop").await.remaining(CREDITS);
+    let looked = client.check(&ticket("T-look", 50)).await;
+    assert!(looked.allowed() && looked.remaining(REPLY) == 50, "{looked:?}");
+    assert!(looked.0["allocation"].is_null(), "there is none yet: {looked:?}");
+    assert_eq!(client.check(&ticket("T-look", 51)).await.reason(), "exhausted");
+    assert_eq!(client.month("acme-shop").await.remaining(CREDITS), before);
+    assert!(client.consume(&ticket("T-look", 50)).await.allowed());
+    assert_eq!(client.check(&ticket("T-look", 1)).await.reason(), "exhausted");
+    server.end().await;
+}
+
+async fn a_retired_policy_makes_no_new_ones_and_a_label_finds_an_agent(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    assert!(client.consume(&ticket("T-old", 1)).await.allowed());
+    retire(&staff, "support-tickets").await;
+    assert!(client.consume(&ticket("T-old", 1)).await.allowed(), "what it made stays");
+    assert_eq!(client.consume(&ticket("T-new", 1)).await.reason(), "not_entitled");
+
+    let input = json!({ "externalId": "labelled", "name": "Labelled", "agentLabel": "triage",
+        "sessionKind": "support_ticket", "lines": [{ "feature": CREDITS, "upTo": "7" }], "lifetimeSeconds": 600 });
+    assert_eq!(add(&staff, input.clone()).await["refusals"], json!([]));
+    assert_eq!(client.consume(&ticket("T-new", 1)).await.reason(), "not_entitled", "it does not bear the label yet");
+    let label = "mutation { labelAgent(input: { agent: \"support\", labels: [\"triage\"] }) { agent { labels } refusals { message } } }";
+    assert_eq!(graphql(&staff, label, json!({})).await["labelAgent"]["agent"]["labels"], json!(["triage"]));
+    assert_eq!(client.consume(&ticket("T-new", 1)).await.remaining(REPLY), 6);
+    assert_eq!(add(&staff, input).await["refusals"][0]["code"], "TAKEN");
+    let all = graphql(
+        &staff,
+        "{ policies { externalId retiredAt agentLabel sessionKind lines { upTo aDay feature { key } } agents { externalId } } }",
+        json!({}),
+    )
+    .await;
+    assert_eq!(all["policies"][0]["externalId"], "labelled");
+    let retired = &all["policies"][1];
+    assert_eq!(retired["lines"], json!([{ "upTo": "50", "aDay": "500", "feature": { "key": CREDITS } }]));
+    assert_eq!((retired["retiredAt"].is_string(), &retired["agents"][0]["externalId"]), (true, &json!("support")));
+    server.end().await;
+}
+
+async fn who_has_no_policy_or_nothing_left_is_told_so(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    assert_eq!(client.consume(&of_session("catalogue", "support_ticket", "T", 1)).await.reason(), "not_entitled");
+    assert_eq!(client.consume(&of_session("nobody", "support_ticket", "T", 1)).await.reason(), "unknown_subject");
+    let mut call = ticket("T", 1);
+    call.0["subject"]["customer"] = "nobody".into();
+    assert_eq!(client.consume(&call).await.reason(), "unknown_subject");
+    call.0["session"] = Value::Null;
+    assert_eq!(client.post("/v1/consume", &call.0).await.status, 422, "an agent goes with its session");
+
+    // The quota is nearly out: a session gets what there is, and the next is told when there is more.
+    let rest = client.month("acme-shop").await.remaining(CREDITS) - 30;
+    let spend = Call::of("acme-shop").uses(REPLY, rest);
+    assert!(client.consume(&spend).await.allowed());
+    let last = client.consume(&ticket("T-rest", 1)).await;
+    assert!(last.allowed() && last.remaining(REPLY) == 29, "{last:?}");
+    let denied = client.consume(&ticket("T-none", 1)).await;
+    assert_eq!((denied.reason(), denied.level()), ("exhausted", "customer"), "{denied:?}");
+    assert!(denied.0["resets_at"].is_string(), "{denied:?}");
+
+    for (change, path) in [
+        (json!({ "lines": [] }), json!(["lines"])),
+        (json!({ "lines": [{ "feature": "nothing", "upTo": "1" }] }), json!(["lines", "0", "feature"])),
+        (
+            json!({ "lines": [{ "feature": "image.background_removal", "upTo": "1" }] }),
+            json!(["lines", "0", "feature"]),
+        ),
+        (json!({ "lines": [{ "feature": CREDITS, "upTo": "0" }] }), json!(["lines", "0", "upTo"])),
+        (json!({ "lines": [{ "feature": CREDITS, "upTo": "1.001" }] }), json!(["lines", "0", "upTo"])),
+        (json!({ "lines": [{ "feature": CREDITS, "upTo": "5", "aDay": "4" }] }), json!(["lines", "0", "aDay"])),
+        (json!({ "lifetimeSeconds": 0 }), json!(["lifetimeSeconds"])),
+        (json!({ "liveMax": 0 }), json!(["liveMax"])),
+        (json!({ "zone": "Mars/Olympus" }), json!(["zone"])),
+        (json!({ "agents": ["nobody"] }), json!(["agents", "0"])),
+        (json!({ "agents": [] }), json!(["agents"])),
+        (json!({ "agents": ["support"], "agentLabel": "x" }), json!(["agentLabel"])),
+        (json!({ "customer": "nobody" }), json!(["customer"])),
+    ] {
+        let mut input = json!({ "externalId": "bad", "name": "Bad", "sessionKind": "chat",
+            "lines": [{ "feature": CREDITS, "upTo": "1" }], "lifetimeSeconds": 60 });
+        for (member, value) in change.as_object().expect("an object") {
+            input[member] = value.clone();
+        }
+        let refused = add(&staff, input).await;
+        assert_eq!((&refused["policy"], &refused["refusals"][0]["path"]), (&Value::Null, &path), "{refused}");
+    }
+    server.end().await;
+}
