@@ -106,7 +106,8 @@ impl Gate {
         if hold.fate().expires_at <= self.clock.now() && request.operation != Operation::Expire {
             return Settled::Expired;
         }
-        let costs = costs(hold, call, request.operation);
+        let uses = actual_uses(&hold.reserved, call, request.operation);
+        let costs = costs(hold, &uses);
         if !asked && request.operation == Operation::Commit {
             let short = missing(hold, &costs, &purses, now);
             if !short.is_empty() {
@@ -121,7 +122,7 @@ impl Gate {
                 part.1.min(cost.actual).saturating_add(cost.excess(part.1).min(state.idle(now)))
             })
             .collect();
-        let decision = Arc::new(self.settlement(request, hold, call, &costs, &spent, &purses, now));
+        let decision = Arc::new(self.settlement(request, hold, uses, &spent, &purses, now));
         let parts: Vec<Part> = hold
             .parts
             .iter()
@@ -157,21 +158,19 @@ impl Gate {
         &self,
         request: &Request<'_>,
         hold: &OpenHold,
-        call: &HoldCall,
-        costs: &[Cost],
+        mut uses: Vec<Use>,
         spent: &[Units],
         purses: &[MutexGuard<'_, PurseState>],
         now: almoner_domain::time::Uptime,
     ) -> Decision {
-        let mut uses = actual_uses(&hold.reserved, call, request.operation);
         for (i, (line, held)) in hold.parts.iter().enumerate() {
             let feature = hold.handle.lines[*line].line.feature;
             let Some(used) = uses.iter_mut().find(|used| used.feature == feature) else { continue };
             let left = purses[i].remaining(now).saturating_add(*held).saturating_sub(spent[i]);
-            if let UseKind::Metered { requested, granted, remaining, .. }
-            | UseKind::Drawn { requested, granted, remaining, .. } = &mut used.kind
+            if let UseKind::Metered { granted, remaining, .. } | UseKind::Drawn { granted, remaining, .. } =
+                &mut used.kind
             {
-                (*requested, *granted, *remaining) = (costs[i].actual, spent[i], left);
+                (*granted, *remaining) = (spent[i], left);
             }
         }
         share_out_drawn(&mut uses);
@@ -386,8 +385,7 @@ impl Cost {
     }
 }
 
-fn costs(hold: &OpenHold, call: &HoldCall, operation: Operation) -> Vec<Cost> {
-    let uses = actual_uses(&hold.reserved, call, operation);
+fn costs(hold: &OpenHold, uses: &[Use]) -> Vec<Cost> {
     let cost = |(line, _): &(usize, Units)| {
         let line = &hold.handle.lines[*line];
         let used = uses.iter().find(|used| used.feature == line.line.feature);
