@@ -26,6 +26,7 @@ pub mod schedules;
 pub mod removal;
 pub mod grants;
 pub mod shares;
+pub mod statements;
 pub mod subscriptions;
 pub mod tenants;
 pub mod usage;

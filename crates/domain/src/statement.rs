@@ -38,6 +38,17 @@ pub struct LineStatement {
     pub in_doubt: Units,
 }
 
+/// Where the units of one of a customer's own quotas stand in one window, or stood when it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaStatement {
+    /// Of which feature.
+    pub feature: FeatureId,
+    /// In which window.
+    pub window: Window,
+    /// Where they stand.
+    pub line: LineStatement,
+}
+
 /// What a customer, or one of its users, may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntitlementStatement {

@@ -71,6 +71,7 @@ mod usage_day_total;
 mod usage_session;
 mod usage_session_day;
 mod usage_set;
+mod quota;
 mod rollup;
 mod usage_parts;
 mod usage_report;

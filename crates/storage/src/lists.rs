@@ -5,7 +5,7 @@ use crate::rows::{ListOrder, Rows, pages};
 use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
-use crate::{account, allocation, decision, entitled, movement, plan_version, session, subscription, user};
+use crate::{account, allocation, decision, entitled, movement, plan_version, quota, session, subscription, user};
 use almoner_domain::account::Account;
 use almoner_domain::agent::Session;
 use almoner_domain::allocation::{Allocation, DEPTH_MAX};
@@ -16,8 +16,10 @@ use almoner_domain::id::{AccountId, AllocationId, CustomerId, Id, PlanId, UserId
 use almoner_domain::movement::Movement;
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::PlanVersion;
-use almoner_domain::ports::{AllocationFilter, DecisionFilter, Lists, MovementFilter, SessionFilter, TREE_MAX};
-use almoner_domain::statement::EntitlementStatement;
+use almoner_domain::ports::{
+    AllocationFilter, DecisionFilter, Lists, MovementFilter, QuotaWindow, SessionFilter, TREE_MAX,
+};
+use almoner_domain::statement::{EntitlementStatement, QuotaStatement};
 use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
@@ -225,6 +227,15 @@ impl Lists for SqlStore {
 
     async fn trees(&self, realm: Realm, of: Vec<AllocationId>) -> Result<Vec<Vec<Allocation>>, Fault> {
         self.read("trees", realm, move |tx| Box::pin(trees(tx, of))).await
+    }
+
+    async fn quotas(
+        &self,
+        realm: Realm,
+        customer: CustomerId,
+        which: QuotaWindow,
+    ) -> Result<Vec<QuotaStatement>, Fault> {
+        self.read("quotas", realm, move |tx| Box::pin(quota::of(tx, customer, which))).await
     }
 
     async fn entitlements_of(

@@ -47,7 +47,8 @@ pub(crate) async fn chain(tx: &Tx, allocation: &Allocation) -> Result<Vec<(Alloc
     Ok(chain)
 }
 
-async fn lines(tx: &Tx, accounts: &[&Account]) -> Result<Vec<LineStatement>, Trouble> {
+/// Where the units of accounts stand, in their order.
+pub(crate) async fn lines(tx: &Tx, accounts: &[&Account]) -> Result<Vec<LineStatement>, Trouble> {
     let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
     let figures = lease::shown(tx, &ids).await?;
     let lines = accounts.iter().zip(figures).map(|(account, (_, held_by_gates, in_doubt))| LineStatement {

@@ -44,7 +44,7 @@ impl Subject {
 }
 
 /// The window of a quota at an instant; none for what is not a quota, or before its calendar begins.
-fn window_of(entitlement: &Entitlement, at: Timestamp) -> Option<Window> {
+pub(crate) fn window_of(entitlement: &Entitlement, at: Timestamp) -> Option<Window> {
     match entitlement.offer {
         Offer::Quota { period, .. } => entitlement.calendar.window_at(period, at).ok(),
         Offer::Included | Offer::Value(_) => None,

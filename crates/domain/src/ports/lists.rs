@@ -11,7 +11,7 @@ use crate::movement::Movement;
 use crate::page::{Page, Stretch};
 use crate::plan::PlanVersion;
 use crate::ports::{AllocationFilter, DecisionFilter};
-use crate::statement::EntitlementStatement;
+use crate::statement::{EntitlementStatement, QuotaStatement};
 use crate::subscription::Subscription;
 use crate::tenant::Realm;
 use async_trait::async_trait;
@@ -43,6 +43,15 @@ pub struct MovementFilter {
     pub allocation: Option<AllocationId>,
     /// For a cause of this word.
     pub cause: Option<&'static str>,
+}
+
+/// Which of a quota's windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaWindow {
+    /// The one that runs.
+    Current,
+    /// The one before it.
+    Last,
 }
 
 /// Lists, each from one committed state, answered in the order of what they are asked of. Each is as `Directory` would tell it.
@@ -97,6 +106,13 @@ pub trait Lists: Send + Sync {
     /// All that was carved from allocations, from each and from what was carved from it, parents before children; at most
     /// [`TREE_MAX`] of each.
     async fn trees(&self, realm: Realm, of: Vec<AllocationId>) -> Result<Vec<Vec<Allocation>>, Fault>;
+    /// A customer's own quotas in their current or last windows, by feature, as far as these were opened.
+    async fn quotas(
+        &self,
+        realm: Realm,
+        customer: CustomerId,
+        which: QuotaWindow,
+    ) -> Result<Vec<QuotaStatement>, Fault>;
     /// What customers, or their users, may use now; none where there is no such customer or user.
     async fn entitlements_of(
         &self,

@@ -22,7 +22,7 @@ pub use ledger::{
     CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, SessionAnswer,
     SessionRequest, Source, SubjectName, Swept,
 };
-pub use lists::{Lists, MovementFilter, SessionFilter, TREE_MAX};
+pub use lists::{Lists, MovementFilter, QuotaWindow, SessionFilter, TREE_MAX};
 pub use lookup::{HoldStanding, Lookup, SubjectStanding};
 pub use pruning::{DECISIONS_KEPT_MIN, Pruned, Pruning, Retention};
 pub use queues::Queues;

@@ -12,6 +12,7 @@ mod out;
 mod schema;
 mod seed;
 mod serve;
+mod statement;
 mod table;
 mod tenant;
 
@@ -47,6 +48,8 @@ enum Command {
     Leases(leases::LeasesArgs),
     /// Print the usage periods that a subscription would have.
     Calendar(calendar::CalendarArgs),
+    /// Print what a customer's quotas came to in a usage period, and which agents spent it.
+    Statement(statement::StatementArgs),
     /// Show, explain and check the configuration.
     Config(config::ConfigArgs),
     /// Print the descriptions of the doors.
@@ -80,6 +83,7 @@ fn run(common: &Common, command: Command) -> Done {
         Command::Keys(args) => keys::run(common, args),
         Command::Leases(args) => leases::run(common, args),
         Command::Calendar(args) => calendar::run(&args),
+        Command::Statement(args) => statement::run(common, args),
         Command::Config(args) => config::run(common, &args),
         Command::Schema(args) => schema::run(&args),
     }

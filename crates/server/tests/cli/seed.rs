@@ -16,12 +16,14 @@ fn it_prints_one_object_with_everything_that_a_caller_needs() {
     assert_eq!(names(&seeded, "users"), ["ada", "ben", "cy"]);
     assert_eq!(names(&seeded, "agents"), ["catalogue", "support"]);
     let features = names(&seeded, "features");
-    assert_eq!(features.len(), 7);
+    assert_eq!(features.len(), 10);
+    assert_eq!(names(&seeded, "policies"), ["support-tickets"]);
     assert!(features.contains(&"image.generate") && features.contains(&"assistant.output_tokens"));
     for shop in [&seeded, &seeded["other_tenant"]] {
         assert!(shop["operator_key"].as_str().unwrap().starts_with("alm_live_operator_"));
         assert!(shop["gate_key"].as_str().unwrap().starts_with("alm_live_gate_"));
-        let prefixes = [("customers", "cus_"), ("users", "usr_"), ("agents", "agt_"), ("features", "fea_")];
+        let prefixes =
+            [("customers", "cus_"), ("users", "usr_"), ("agents", "agt_"), ("features", "fea_"), ("policies", "pol_")];
         for (nouns, prefix) in prefixes {
             let all = shop[nouns].as_array().unwrap();
             assert!(!all.is_empty());

@@ -74,6 +74,7 @@ macro_rules! contract_suite {
                 a_month_that_was_asked_for_is_not_opened_again
                 a_month_that_is_over_is_not_leased
                 what_comes_back_after_the_month_lapses
+                the_last_window_is_told_as_it_ended
                 a_share_is_its_users_alone
                 a_share_is_as_much_as_is_free
                 a_share_lapses_with_its_month

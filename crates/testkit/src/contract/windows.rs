@@ -11,7 +11,7 @@ use almoner_domain::id::{EntitlementId, UserId};
 use almoner_domain::lease::LeaseReply;
 use almoner_domain::period::UsagePeriod;
 use almoner_domain::plan::Offer;
-use almoner_domain::ports::{SubjectName, SubjectStanding, Swept};
+use almoner_domain::ports::{QuotaWindow, SubjectName, SubjectStanding, Swept};
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::Right;
 use almoner_domain::subscription::Entitlement;
@@ -215,4 +215,31 @@ pub async fn unknown_subjects_are_told_apart(w: &World) {
     for subject in [&nobody, &stranger] {
         assert_eq!(w.lookup.entitlements(w.shop.realm, subject).await.unwrap(), None);
     }
+}
+
+/// What a quota came to is told after its window has ended, as it ended; and that of the current one beside it.
+pub async fn the_last_window_is_told_as_it_ended(w: &World) {
+    let quotas = async |which| w.lists.quotas(w.shop.realm, w.shop.acme.id, which).await.unwrap();
+    assert_eq!(quotas(QuotaWindow::Current).await, [], "nobody has opened it");
+    let account = w.quota(w.shop.generate.id).await.account;
+    let gate = w.gate().await;
+    let mut lease = gate.lease(w, account, 10).await;
+    lease.used = 3;
+    gate.settle(w, &mut lease, &[], 0).await;
+    assert_eq!(quotas(QuotaWindow::Last).await, [], "it is the first");
+    let end = at(MONTH_END);
+    w.pass(end.saturating_since(w.clock_now()).as_secs() + 1);
+    w.sweep().await;
+    let now = w.quota(w.shop.generate.id).await;
+    for (which, account, pockets) in [
+        (QuotaWindow::Last, account, [(Pocket::Used, 3), (Pocket::Lapsed, GENERATIONS - 3)]),
+        (QuotaWindow::Current, now.account, [(Pocket::Used, 0), (Pocket::Free, GENERATIONS)]),
+    ] {
+        let told = quotas(which).await;
+        let generations = told.iter().find(|quota| quota.feature == w.shop.generate.id).expect("a quota");
+        assert_eq!(generations.line.account, account, "{which:?}");
+        assert_eq!(generations.window.contains(end), which == QuotaWindow::Current);
+        stands(&generations.line, &pockets);
+    }
+    assert_eq!(w.lists.quotas(w.other_shop().await.realm, w.shop.acme.id, QuotaWindow::Last).await.unwrap(), []);
 }

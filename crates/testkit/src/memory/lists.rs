@@ -16,9 +16,9 @@ use almoner_domain::movement::Movement;
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::PlanVersion;
 use almoner_domain::ports::{
-    AllocationFilter, DecisionFilter, Lists, MovementFilter, SessionFilter, SubjectName, TREE_MAX,
+    AllocationFilter, DecisionFilter, Lists, MovementFilter, QuotaWindow, SessionFilter, SubjectName, TREE_MAX,
 };
-use almoner_domain::statement::EntitlementStatement;
+use almoner_domain::statement::{EntitlementStatement, QuotaStatement};
 use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use almoner_domain::text::Named;
@@ -151,6 +151,15 @@ impl Lists for MemoryStore {
         Ok(of.into_iter().map(|root| core.tree(core.eye(realm), root)).collect())
     }
 
+    async fn quotas(
+        &self,
+        realm: Realm,
+        customer: CustomerId,
+        which: QuotaWindow,
+    ) -> Result<Vec<QuotaStatement>, Fault> {
+        let (core, now) = self.here("quotas")?;
+        Ok(core.quotas(now, realm, customer, which))
+    }
     async fn entitlements_of(
         &self,
         realm: Realm,

@@ -3,22 +3,24 @@
 use super::core::Core;
 use super::table::Eye;
 use super::windows::{Subject, Whom};
-use almoner_domain::account::{Account, Pocket};
+use almoner_domain::account::{Account, AccountOwner, Pocket};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::decision::Level;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::{Feature, StaticValue};
-use almoner_domain::id::{AllocationId, FeatureId};
+use almoner_domain::id::{AllocationId, CustomerId, FeatureId};
 use almoner_domain::key::{ApiKey, KeyHash};
 use almoner_domain::lease::LeaseState;
 use almoner_domain::notice::Change;
 use almoner_domain::plan::Offer;
-use almoner_domain::ports::{SubjectName, SubjectStanding};
+use almoner_domain::ports::{QuotaWindow, SubjectName, SubjectStanding};
 use almoner_domain::price::{self, PriceList};
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
 use almoner_domain::standing::{Standing, StandingLine};
-use almoner_domain::statement::{AllocationStatement, EntitlementLine, EntitlementStatement, LineStatement, Right};
+use almoner_domain::statement::{
+    AllocationStatement, EntitlementLine, EntitlementStatement, LineStatement, QuotaStatement, Right,
+};
 use almoner_domain::subscription::Entitlement;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
@@ -137,6 +139,42 @@ impl Core {
         let line = |e: &Entitlement| Some(EntitlementLine { feature: e.feature, right: right(e)? });
         let lines = subject.entitled.roots().filter_map(line).collect();
         Ok(Some(EntitlementStatement { principals: principals(&subject), lines }))
+    }
+
+    /// A customer's own quotas in their current or last windows, as far as these were opened.
+    pub fn quotas(
+        &self,
+        now: Timestamp,
+        realm: Realm,
+        customer: CustomerId,
+        which: QuotaWindow,
+    ) -> Vec<QuotaStatement> {
+        let eye = self.eye(realm);
+        let of = |account: &&Account| {
+            let whom = account.principals;
+            matches!(account.owner, AccountOwner::Entitlement(_)) && whom.customer == customer && whom.user.is_none()
+        };
+        let own: Vec<&Account> = self.rows.accounts.seen(eye).filter(of).collect();
+        let starts = |at: Timestamp| own.iter().filter(move |account| account.window.contains(at));
+        let wanted: Vec<&&Account> = match which {
+            QuotaWindow::Current => starts(now).collect(),
+            QuotaWindow::Last => own
+                .iter()
+                .filter(|account| {
+                    // The one that ends where the current one of its feature begins.
+                    let current = starts(now).find(|current| current.owner == account.owner);
+                    account.window.end.is_some() && account.window.end == current.map(|current| current.window.start)
+                })
+                .collect(),
+        };
+        let told = |account: &&&Account| QuotaStatement {
+            feature: account.feature,
+            window: account.window,
+            line: self.line(eye, account),
+        };
+        let mut told: Vec<QuotaStatement> = wanted.iter().map(told).collect();
+        told.sort_by_key(|quota| (quota.feature, quota.window.start));
+        told
     }
 
     fn line(&self, eye: Eye, account: &Account) -> LineStatement {
