@@ -28,6 +28,7 @@ mod m20261124_000014_webhook;
 mod m20261124_000015_usage;
 mod m20261125_000016_usage_session_days;
 mod m20261125_000017_local_anchor;
+mod m20261125_000030_webhooks;
 mod column;
 mod index;
 mod realm;
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000015_usage::Migration),
             Box::new(m20261125_000016_usage_session_days::Migration),
             Box::new(m20261125_000017_local_anchor::Migration),
+            Box::new(m20261125_000030_webhooks::Migration),
         ]
     }
 }

@@ -8,3 +8,4 @@ mod demo;
 mod keys;
 mod seed;
 mod serve;
+mod webhook;
