@@ -10,6 +10,11 @@ mod sign;
 mod wire;
 mod catalogue;
 
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod outage;
+
 pub use catalogue::{catalogue, catalogue_document};
 pub use sign::{SignError, public_key};
 pub use wire::wire;
