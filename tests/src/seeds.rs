@@ -137,12 +137,12 @@ pub const SEEDS: &[Seed] = &[
         test: "a_card_tells_of_its_beginning_and_its_end",
     },
     Seed {
-        says: "all that happens to an allocation has the same number",
+        says: "each transaction numbers what happens to an allocation anew",
         file: "crates/storage/src/allocation_sequence.rs",
-        before: "        *last += 1;\n        *last",
-        after: "        *last + 1",
-        suite: "store",
-        test: "what_happens_to_an_allocation_is_numbered",
+        before: "row.last - counts.get(&id).copied().unwrap_or_default()",
+        after: "0 * row.last",
+        suite: "webhooks",
+        test: "a_card_tells_of_its_beginning_and_its_end",
     },
     Seed {
         says: "any number of runners have one slot",
