@@ -32,5 +32,6 @@ esac
 stale=0
 generated crates/gate/openapi.json "$almoner" schema openapi
 generated web/schema.graphql "$almoner" schema graphql
+generated crates/worker/webhook-events.json "$almoner" schema webhooks
 generated deploy/config-reference.md "$almoner" config reference
 exit "$stale"

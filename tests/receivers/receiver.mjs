@@ -20,6 +20,17 @@ const isGenuine = (body, headers) => {
   }
 };
 
+// Would it have been taken by a clock that is past the five minutes that the specification allows?
+const isGenuineLater = (body, headers) => {
+  const now = Date.now;
+  Date.now = () => now() + 301_000;
+  try {
+    return isGenuine(body, headers);
+  } finally {
+    Date.now = now;
+  }
+};
+
 const server = createServer((request, response) => {
   const parts = [];
   request.on("data", (part) => parts.push(part));
@@ -31,6 +42,7 @@ const server = createServer((request, response) => {
       signature: request.headers["webhook-signature"],
       genuine: isGenuine(body, request.headers),
       tampered: isGenuine(body.replace("{", "{ "), request.headers),
+      late: isGenuineLater(body, request.headers),
       body,
     });
     if (answer !== "hold") {

@@ -13,7 +13,7 @@ use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ports::{Gates, Queues, Seal};
 use almoner_domain::queue::QueueState;
 use almoner_domain::tenant::Realm;
-use almoner_domain::webhook::{SealedSecret, WebhookSecret};
+use almoner_domain::webhook::{PublicKey, SealedSecret, WebhookSecret};
 use almoner_server::{OsEntropy, SystemClock};
 use almoner_storage::SqlStore;
 use async_trait::async_trait;
@@ -33,6 +33,7 @@ pub fn desk(store: &SqlStore) -> Desk {
         usage: all.clone(),
         schedules: all.clone(),
         deliveries: all,
+        events: Arc::from([]),
         gates: Arc::new(Nothing),
         queues: Arc::new(Nothing),
         seal: Arc::new(Nothing),
@@ -68,6 +69,10 @@ impl Seal for Nothing {
 
     fn open(&self, _: Realm, _: &SealedSecret) -> Result<WebhookSecret, Fault> {
         Err(Fault { operation: "open", kind: FaultKind::Broken, source: None })
+    }
+
+    fn public_key(&self, _: &WebhookSecret) -> Result<PublicKey, Fault> {
+        Err(Fault { operation: "public_key", kind: FaultKind::Broken, source: None })
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod books;
 pub mod call;
+pub mod catalogue;
 pub mod client;
 pub mod crowd;
 pub mod database;

@@ -1,6 +1,7 @@
 //! Receivers of webhooks as providers write them: a small server in another language, that verifies what it hears with the
 //! unmodified library of that language (`tests/receivers`). Dropping one ends it.
 
+use crate::catalogue::assert_described;
 use crate::wait::eventually;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -28,6 +29,8 @@ pub struct Heard {
     pub genuine: bool,
     /// Would the library have taken it with one space more in the body?
     pub tampered: bool,
+    /// Would the library take it five minutes and a second later?
+    pub late: bool,
     /// The body.
     pub body: Value,
 }
@@ -114,7 +117,10 @@ impl Receiver {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All that it heard so far, in order.
+    /// All that it heard so far, in order, each as the catalogue describes it.
+    ///
+    /// # Panics
+    /// Panics when one is not.
     pub fn heard(&self) -> Vec<Heard> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let heard = |one: &Value| Heard {
@@ -122,9 +128,12 @@ impl Receiver {
             signature: text(&one["signature"]),
             genuine: one["genuine"] == true,
             tampered: one["tampered"] == true,
+            late: one["late"] == true,
             body: serde_json::from_str(&text(&one["body"])).unwrap_or_default(),
         };
-        self.all().iter().filter(|one| one.get("id").is_some()).map(heard).collect()
+        let all: Vec<Heard> = self.all().iter().filter(|one| one.get("id").is_some()).map(heard).collect();
+        all.iter().for_each(|one| assert_described(&one.body));
+        all
     }
 
     /// Waits until it has heard so many, and answers them.

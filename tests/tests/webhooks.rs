@@ -1,6 +1,7 @@
 //! Webhooks on the real binary: what happens reaches a real receiver, which knows by the unmodified libraries of two languages that
 //! it comes from us; at least once, under one id, through a receiver that fails and a server that dies.
 
+use almoner_tests::program::run_json;
 use almoner_tests::receiver::{Heard, Language, Receiver};
 use almoner_tests::{Call, Carve, Client, Database, Server, Shop, eventually, on_each_database};
 use serde_json::{Value, json};
@@ -12,7 +13,10 @@ on_each_database! {
     four_fifths_and_the_last_unit_are_told_once_and_verified_by_two_libraries;
     a_card_tells_of_its_beginning_and_its_end;
     a_receiver_that_fails_is_tried_again_under_the_same_id;
-    a_receiver_that_is_gone_hears_no_more_until_it_is_set_again;
+    each_endpoint_hears_what_it_wants_by_its_own_key;
+    what_was_missed_is_listed_and_replayed_under_the_same_id;
+    each_attempt_is_in_the_log;
+    a_receiver_that_is_gone_hears_no_more_until_it_is_enabled_again;
     a_server_killed_before_it_could_record_sends_again_under_the_same_id;
     private_addresses_are_refused_where_they_are_set_and_where_they_are_called;
     a_rotated_secret_signs_beside_its_successor_and_neither_can_be_read;
@@ -56,52 +60,79 @@ impl Staff {
         (text("code"), refusal["path"].clone(), text("message"))
     }
 
-    /// Sets the endpoint and answers its secret; none where it kept its own.
-    async fn set(&self, url: &str, events: &str) -> Option<String> {
-        let payload = self.done("setWebhookEndpoint", &set(url, events)).await;
-        assert_eq!(payload["webhook"]["endpoint"]["url"], url);
-        payload["webhook"]["secret"].as_str().map(str::to_owned)
+    /// Adds an endpoint; its id, and what its receiver verifies by.
+    async fn add(&self, url: &str, more: &str) -> (String, String) {
+        let payload = self.done("addWebhookEndpoint", &add(url, more)).await;
+        let webhook = &payload["webhook"];
+        assert_eq!(webhook["endpoint"]["url"], url);
+        let key = [&webhook["secret"], &webhook["endpoint"]["publicKey"]].into_iter().find_map(Value::as_str);
+        (webhook["endpoint"]["id"].as_str().expect("an id").to_owned(), key.expect("a key").to_owned())
     }
 
-    /// Sets the endpoint to a receiver, and gives it the secret.
-    async fn set_to(&self, receiver: &mut Receiver, events: &str) -> String {
-        let secret = self.set(&receiver.url(), events).await.expect("a new endpoint has a new secret");
+    /// Adds an endpoint where a receiver is, and gives it the secret; its id.
+    async fn add_to(&self, receiver: &mut Receiver, more: &str) -> String {
+        let (id, secret) = self.add(&receiver.url(), more).await;
         receiver.secret(&secret).await;
-        secret
+        id
     }
 
-    /// Sends a test event; the id of its delivery.
-    async fn test(&self) -> String {
-        let payload = self.done("sendTestEvent", "sendTestEvent { deliveryId refusals { message } }").await;
-        payload["deliveryId"].as_str().expect("an id").to_owned()
+    async fn change(&self, id: &str, more: &str) -> Value {
+        let asked = format!(
+            "changeWebhookEndpoint(input: {{ id: \"{id}\", {more} }}) {{
+            endpoint {{ id url enabled disabledReason allowsPrivate events }} refusals {{ message }} }}"
+        );
+        self.done("changeWebhookEndpoint", &asked).await["endpoint"].clone()
     }
 
-    async fn endpoint(&self) -> Value {
-        self.ask("{ webhookEndpoint { url events goneAt previousSecretUntil } }").await["webhookEndpoint"].clone()
+    /// Sends a test event; the event's id.
+    async fn test(&self, id: &str) -> String {
+        let payload = self.done("sendTestEvent", &test(id)).await;
+        payload["eventId"].as_str().expect("an id").to_owned()
+    }
+
+    async fn endpoint(&self, id: &str) -> Value {
+        let query = format!(
+            "{{ webhookEndpoint(id: \"{id}\") {{ url events enabled disabledAt disabledReason previousSecretUntil }} }}"
+        );
+        self.ask(&query).await["webhookEndpoint"].clone()
     }
 
     /// All deliveries, newest first.
     async fn deliveries(&self) -> Vec<Value> {
         let query = "{ webhookDeliveries(first: 100) { edges { node {
-            id event state body attempts lastStatus lastError nextAttemptAt finishedAt } } } }";
+            id eventId endpointId event state body attempts lastStatus lastError nextAttemptAt finishedAt } } } }";
         let edges = self.ask(query).await["webhookDeliveries"]["edges"].clone();
         edges.as_array().expect("edges").iter().map(|edge| edge["node"].clone()).collect()
     }
 
-    /// Waits until a delivery stands so.
-    async fn stands(&self, id: &str, state: &str) -> Value {
+    /// Waits until the delivery of an event stands so.
+    async fn stands(&self, event: &str, state: &str) -> Value {
         eventually(&format!("the delivery is {state}"), async || {
-            self.deliveries().await.into_iter().find(|one| one["id"] == id && one["state"] == state)
+            self.deliveries().await.into_iter().find(|one| one["eventId"] == event && one["state"] == state)
         })
         .await
     }
+
+    /// The log of a delivery, newest first.
+    async fn log(&self, delivery: &Value) -> Vec<Value> {
+        let id = delivery["id"].as_str().expect("an id");
+        let query = format!(
+            "{{ webhookAttempts(delivery: \"{id}\") {{
+            number at durationMs host requestHeaders {{ name value }} status responseBody error }} }}"
+        );
+        self.ask(&query).await["webhookAttempts"].as_array().expect("a list").clone()
+    }
 }
 
-fn set(url: &str, events: &str) -> String {
+fn add(url: &str, more: &str) -> String {
     format!(
-        "setWebhookEndpoint(input: {{ url: \"{url}\"{events} }}) {{
-        webhook {{ endpoint {{ url }} secret }} refusals {{ code path message }} }}"
+        "addWebhookEndpoint(input: {{ url: \"{url}\"{more} }}) {{
+        webhook {{ endpoint {{ id url publicKey allowsPrivate }} secret }} refusals {{ code path message }} }}"
     )
+}
+
+fn test(id: &str) -> String {
+    format!("sendTestEvent(id: \"{id}\") {{ eventId refusals {{ code path message }} }}")
 }
 
 fn ids(heard: &[Heard]) -> BTreeSet<&str> {
@@ -120,7 +151,7 @@ async fn four_fifths_and_the_last_unit_are_told_once_and_verified_by_two_librari
     for (language, shop) in [(Language::JavaScript, &server.shop), (Language::Python, &server.other)] {
         let staff = Staff::of(&server, shop);
         let mut receiver = Receiver::start(language).await;
-        staff.set_to(&mut receiver, marks).await;
+        staff.add_to(&mut receiver, marks).await;
         let gate = server.client().with_key(&shop.gate_key);
         // An agent that both tenants have.
         let mut carve = Carve::of_user("acme-shop", "ada", "catalog-2026-11").line(GENERATE, 10);
@@ -135,7 +166,11 @@ async fn four_fifths_and_the_last_unit_are_told_once_and_verified_by_two_librari
             (&data["feature"], &data["granted"], &data["used"], &data["remaining"]),
             (&json!(GENERATE), &json!("10"), &json!("8"), &json!("2")),
         );
-        assert_eq!(data["allocation"]["id"], card.id());
+        assert_eq!(
+            (&data["allocation"]["id"], &data["sequence"]),
+            (&json!(card.id()), &json!(2)),
+            "created comes first"
+        );
         let named = ["customer", "user", "agent"].map(|noun| data[noun]["external_id"].clone());
         assert_eq!(named, ["acme-shop", "ada", "support"]);
         assert_eq!((&data["session"]["key"], &data["window_end"]), (&json!("catalog-2026-11"), &card.0["expires_at"]));
@@ -147,6 +182,7 @@ async fn four_fifths_and_the_last_unit_are_told_once_and_verified_by_two_librari
         for one in &heard {
             assert!(one.genuine, "{language:?} takes it for ours: {one:?}");
             assert!(!one.tampered, "{language:?} refuses it with a space more: {one:?}");
+            assert!(!one.late, "{language:?} refuses it after five minutes: {one:?}");
         }
         for one in &heard {
             let delivery = staff.stands(&one.id, "DELIVERED").await;
@@ -164,7 +200,8 @@ async fn a_card_tells_of_its_beginning_and_its_end(database: Database) {
     let server = Server::start_with(database, &QUICK).await;
     let staff = Staff::of(&server, &server.shop);
     let mut receiver = Receiver::start(Language::JavaScript).await;
-    staff.set_to(&mut receiver, "").await;
+    let marks = ", events: [\"allocation.created\", \"allocation.closed\"]";
+    let endpoint = staff.add_to(&mut receiver, marks).await;
     let client = server.client();
     let card = client.carve(&Carve::of("acme-shop", "whole").line(GENERATE, 10).line("image.upload", 5)).await;
     let of_card = |heard: &[Heard], kind: &str| {
@@ -180,17 +217,130 @@ async fn a_card_tells_of_its_beginning_and_its_end(database: Database) {
     assert_eq!((lines(&closed), &closed.body["data"]["allocation"]["state"]), (2, &json!("closed")));
     assert!(receiver.heard().iter().all(|one| one.genuine));
 
+    let sequences = [&created, &closed].map(|one| one.body["data"]["sequence"].clone());
+    assert_eq!(sequences, [json!(1), json!(2)]);
+
     // What an endpoint has not subscribed to is not told it, and a removed one is told nothing.
     let told = receiver.heard().len();
-    staff.set(&receiver.url(), ", events: [\"allocation.revoked\"]").await;
+    staff.change(&endpoint, "events: [\"allocation.revoked\"]").await;
     client.carve(&Carve::of("acme-shop", "unheard").line(GENERATE, 1)).await;
-    let test = staff.test().await;
-    staff.stands(&test, "DELIVERED").await;
+    let trial = staff.test(&endpoint).await;
+    staff.stands(&trial, "DELIVERED").await;
     assert_eq!(receiver.heard().len(), told + 1);
-    staff.done("removeWebhookEndpoint", "removeWebhookEndpoint { removed refusals { message } }").await;
-    assert_eq!(staff.endpoint().await, Value::Null);
-    let gone = staff.refused("sendTestEvent", "sendTestEvent { refusals { code path message } }").await;
-    assert_eq!((gone.0.as_str(), gone.1), ("NOT_FOUND", json!([])));
+    let remove = format!("removeWebhookEndpoint(id: \"{endpoint}\") {{ removed refusals {{ message }} }}");
+    staff.done("removeWebhookEndpoint", &remove).await;
+    assert_eq!(staff.endpoint(&endpoint).await, Value::Null);
+    let gone = staff.refused("sendTestEvent", &test(&endpoint)).await;
+    assert_eq!((gone.0.as_str(), gone.1), ("NOT_FOUND", json!(["id"])));
+    server.end().await;
+}
+
+async fn each_endpoint_hears_what_it_wants_by_its_own_key(database: Database) {
+    let server = Server::start_with(database, &QUICK).await;
+    let staff = Staff::of(&server, &server.shop);
+    let (mut first, mut second) =
+        (Receiver::start(Language::JavaScript).await, Receiver::start(Language::Python).await);
+    staff.add_to(&mut first, ", events: [\"subscription.changed\"]").await;
+    // Signed by a key pair, verified by another implementation of Ed25519 with the public key alone.
+    let asked = ", signature: V1A, description: \"all there is\"";
+    let (paired, key) = staff.add(&second.url(), asked).await;
+    assert!(key.starts_with("whpk_"), "{key}");
+    second.secret(&key).await;
+    staff.done("cancelSubscription", "cancelSubscription(customer: \"acme-shop\") { refusals { message } }").await;
+    // How it began may still be on its way.
+    let ended = async |receiver: &Receiver| {
+        let is_it = |one: &Heard| one.body["data"]["subscription"]["state"] == "ended";
+        eventually("an end is told", async || receiver.heard().into_iter().find(is_it)).await
+    };
+    let (one, other) = (ended(&first).await, ended(&second).await);
+    assert_eq!((one.kind(), &one.id, &one.body), ("subscription.changed", &other.id, &other.body), "one event, one id");
+    assert_eq!(one.body["data"]["subscription"]["plan"]["external_id"], "pro");
+    assert!(one.signature.starts_with("v1,") && other.signature.starts_with("v1a,"), "{other:?}");
+    for heard in [&one, &other] {
+        assert!(heard.genuine && !heard.tampered && !heard.late, "{heard:?}");
+    }
+
+    let rotate = format!(
+        "rotateWebhookSecret(id: \"{paired}\") {{ webhook {{ endpoint {{ publicKey }} secret }} refusals {{ message }} }}"
+    );
+    let rotated = staff.done("rotateWebhookSecret", &rotate).await["webhook"].clone();
+    let next = rotated["endpoint"]["publicKey"].as_str().expect("a key").to_owned();
+    assert!(next != key && rotated["secret"].is_null(), "the secret half is nobody's");
+    for key in [&key, &next] {
+        second.secret(key).await;
+        let event = staff.test(&paired).await;
+        let last =
+            eventually("the trial is heard", async || second.heard().into_iter().find(|heard| heard.id == event));
+        let last = last.await;
+        assert!(last.genuine && last.signature.split(' ').count() == 2, "{last:?}");
+    }
+    assert!(first.heard().iter().all(|one| one.kind() == "subscription.changed"), "a trial is for who is tried");
+    server.end().await;
+}
+
+async fn what_was_missed_is_listed_and_replayed_under_the_same_id(database: Database) {
+    let server = Server::start_with(database, &QUICK).await;
+    let staff = Staff::of(&server, &server.shop);
+    let (mut receiver, mut other) =
+        (Receiver::start(Language::Python).await, Receiver::start(Language::JavaScript).await);
+    let id = staff.add_to(&mut receiver, ", events: [\"allocation.created\"]").await;
+    staff.add_to(&mut other, ", events: [\"webhook.endpoint_disabled\"]").await;
+    let since = "2026-01-01T00:00:00Z";
+    let disabled = staff.change(&id, "enabled: false").await;
+    assert_eq!((&disabled["enabled"], &disabled["disabledReason"]), (&json!(false), &json!("PERSON")));
+    let told = other.has_heard(1).await.remove(0);
+    assert_eq!((told.kind(), &told.body["data"]["endpoint"]["id"]), ("webhook.endpoint_disabled", &json!(id)));
+    assert_eq!(told.body["data"]["endpoint"]["reason"], "person");
+
+    let client = server.client();
+    for task in ["one", "two"] {
+        client.carve(&Carve::of("acme-shop", task).line(GENERATE, 1)).await;
+    }
+    let missed = eventually("what is missed is listed", async || {
+        let all = staff.deliveries().await;
+        let missed: Vec<Value> = all.into_iter().filter(|one| one["endpointId"] == *id).collect();
+        (missed.len() == 2).then_some(missed)
+    })
+    .await;
+    assert!(missed.iter().all(|one| one["state"] == "FAILED" && one["attempts"] == 0), "{missed:?}");
+    let replay = |which: &str| {
+        format!(
+            "replayDeliveries(input: {{ endpoint: \"{id}\", {which} }}) {{ count refusals {{ code path message }} }}"
+        )
+    };
+    let range = replay(&format!("since: \"{since}\", onlyFailed: true"));
+    assert_eq!(staff.refused("replayDeliveries", &range).await.0, "CONFLICT", "it is disabled");
+    assert_eq!(staff.change(&id, "enabled: true").await["enabled"], true);
+    assert_eq!(staff.done("replayDeliveries", &range).await["count"], 2);
+    let heard = receiver.has_heard(2).await;
+    assert!(heard.iter().all(|one| one.genuine), "{heard:?}");
+    let events: BTreeSet<&str> = missed.iter().filter_map(|one| one["eventId"].as_str()).collect();
+    assert_eq!(ids(&heard), events);
+    let event = heard[0].id.clone();
+    staff.stands(&event, "DELIVERED").await;
+    assert_eq!(staff.done("replayDeliveries", &replay(&format!("event: \"{event}\""))).await["count"], 1);
+    assert_eq!(receiver.has_heard(3).await[2].id, event);
+    server.end().await;
+}
+
+async fn each_attempt_is_in_the_log(database: Database) {
+    let server = Server::start_with(database, &QUICK).await;
+    let staff = Staff::of(&server, &server.shop);
+    let mut receiver = Receiver::start(Language::Python).await;
+    let id = staff.add_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
+    receiver.answers("503 200").await;
+    let delivery = staff.stands(&staff.test(&id).await, "DELIVERED").await;
+    let log = staff.log(&delivery).await;
+    let [last, first] = &log[..] else { panic!("{log:?}") };
+    assert_eq!((&first["number"], &first["status"], &first["host"]), (&json!(1), &json!(503), &json!("127.0.0.1")));
+    assert!(first["error"].as_str().is_some_and(|why| why.contains("503")), "{first}");
+    assert_eq!((&last["number"], &last["status"], &last["error"]), (&json!(2), &json!(200), &Value::Null));
+    assert!(last["durationMs"].as_f64().is_some_and(|took| took > 0.0) && last["responseBody"] == "", "{last}");
+    let header = |name: &str| {
+        let all = last["requestHeaders"].as_array().expect("headers");
+        all.iter().find(|header| header["name"] == name).map(|header| header["value"].clone()).unwrap_or_default()
+    };
+    assert_eq!((header("webhook-id"), header("webhook-signature")), (delivery["eventId"].clone(), json!("v1,...")));
     server.end().await;
 }
 
@@ -198,10 +348,9 @@ async fn a_receiver_that_fails_is_tried_again_under_the_same_id(database: Databa
     let server = Server::start_with(database, &QUICK).await;
     let staff = Staff::of(&server, &server.shop);
     let mut receiver = Receiver::start(Language::Python).await;
-    staff.set_to(&mut receiver, "").await;
+    let endpoint = staff.add_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
     receiver.answers("500 302 200").await;
-    // Not the first of all: what happened before it may be on its way.
-    let id = staff.test().await;
+    let id = staff.test(&endpoint).await;
     let delivery = staff.stands(&id, "DELIVERED").await;
     let attempts = receiver.heard().into_iter().filter(|one| one.id == id).count();
     assert_eq!(delivery["attempts"], json!(attempts), "{delivery}");
@@ -209,44 +358,56 @@ async fn a_receiver_that_fails_is_tried_again_under_the_same_id(database: Databa
     assert!(receiver.heard().len() >= 3 && receiver.heard().iter().all(|one| one.genuine));
 
     receiver.answers("500").await;
-    let id = staff.test().await;
+    let id = staff.test(&endpoint).await;
     let failing = eventually("it fails", async || {
-        staff.deliveries().await.into_iter().find(|one| one["id"] == *id && one["attempts"].as_u64() >= Some(2))
+        staff.deliveries().await.into_iter().find(|one| one["eventId"] == *id && one["attempts"].as_u64() >= Some(2))
     })
     .await;
     assert_eq!((&failing["state"], &failing["lastStatus"]), (&json!("PENDING"), &json!(500)));
     assert!(
         failing["nextAttemptAt"].is_string() && failing["lastError"].as_str().is_some_and(|why| why.contains("500"))
     );
-    let resend = format!("resendDelivery(id: \"{id}\") {{ delivery {{ id }} refusals {{ code path message }} }}");
+    let delivery = failing["id"].as_str().expect("an id");
+    let resend = format!("resendDelivery(id: \"{delivery}\") {{ delivery {{ id }} refusals {{ code path message }} }}");
     let refused = staff.refused("resendDelivery", &resend).await;
     assert_eq!((refused.0.as_str(), refused.1), ("CONFLICT", json!(["id"])));
     server.end().await;
 }
 
-async fn a_receiver_that_is_gone_hears_no_more_until_it_is_set_again(database: Database) {
+async fn a_receiver_that_is_gone_hears_no_more_until_it_is_enabled_again(database: Database) {
     let server = Server::start_with(database, &QUICK).await;
     let staff = Staff::of(&server, &server.shop);
-    let mut receiver = Receiver::start(Language::JavaScript).await;
-    staff.set_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
+    let (mut receiver, mut other) =
+        (Receiver::start(Language::JavaScript).await, Receiver::start(Language::Python).await);
+    let endpoint = staff.add_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
+    staff.add_to(&mut other, ", events: [\"webhook.endpoint_disabled\"]").await;
     receiver.answers("410").await;
-    let id = staff.test().await;
+    let id = staff.test(&endpoint).await;
     let failed = staff.stands(&id, "FAILED").await;
     assert_eq!((&failed["attempts"], &failed["lastStatus"]), (&json!(1), &json!(410)));
-    assert!(staff.endpoint().await["goneAt"].is_string());
-    let refused = staff.refused("sendTestEvent", "sendTestEvent { refusals { code path message } }").await;
-    assert_eq!(refused.0, "CONFLICT");
-    let resend = format!("resendDelivery(id: \"{id}\") {{ delivery {{ id state }} refusals {{ code path message }} }}");
+    let found = staff.endpoint(&endpoint).await;
+    assert!(
+        found["disabledAt"].is_string() && found["disabledReason"] == "GONE" && found["enabled"] == false,
+        "{found}"
+    );
+    let told = other.has_heard(1).await.remove(0);
+    assert_eq!((told.kind(), &told.body["data"]["endpoint"]["reason"]), ("webhook.endpoint_disabled", &json!("gone")));
+    let trail = staff.ask("{ audit(first: 5) { edges { node { action role subject note } } } }").await.to_string();
+    assert!(trail.contains("webhook.disable") && trail.contains("runner") && trail.contains(&endpoint), "{trail}");
+    assert_eq!(staff.refused("sendTestEvent", &test(&endpoint)).await.0, "CONFLICT");
+    let delivery = failed["id"].as_str().expect("an id");
+    let resend =
+        format!("resendDelivery(id: \"{delivery}\") {{ delivery {{ eventId }} refusals {{ code path message }} }}");
     assert_eq!(staff.refused("resendDelivery", &resend).await.0, "CONFLICT");
 
     receiver.answers("204").await;
-    assert_eq!(staff.set(&receiver.url(), ", events: [\"allocation.revoked\"]").await, None, "it keeps its secret");
-    assert_eq!(staff.endpoint().await["goneAt"], Value::Null);
-    assert_eq!(staff.done("resendDelivery", &resend).await["delivery"]["id"], id);
+    assert_eq!(staff.change(&endpoint, "enabled: true").await["enabled"], true);
+    assert_eq!(staff.endpoint(&endpoint).await["disabledAt"], Value::Null);
+    assert_eq!(staff.done("resendDelivery", &resend).await["delivery"]["eventId"], id);
     assert_eq!(staff.stands(&id, "DELIVERED").await["lastStatus"], 204);
     let heard = receiver.heard();
     assert_eq!((heard.len(), ids(&heard).len()), (2, 1), "the same id both times");
-    assert!(heard.iter().all(|one| one.genuine));
+    assert!(heard.iter().all(|one| one.genuine), "it keeps its secret");
     server.end().await;
 }
 
@@ -254,9 +415,9 @@ async fn a_server_killed_before_it_could_record_sends_again_under_the_same_id(da
     let mut server = Server::start_with(database, &QUICK).await;
     let staff = Staff::of(&server, &server.shop);
     let mut receiver = Receiver::start(Language::Python).await;
-    staff.set_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
+    let endpoint = staff.add_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
     receiver.answers("hold 200").await;
-    let id = staff.test().await;
+    let id = staff.test(&endpoint).await;
     // The receiver has it, and nobody knows: the answer is still to come when the server dies.
     receiver.has_heard(1).await;
     server.kill9();
@@ -274,27 +435,35 @@ async fn private_addresses_are_refused_where_they_are_set_and_where_they_are_cal
     let mut server = Server::start_with(database, &QUICK).await;
     let staff = Staff::of(&server, &server.shop);
     let receiver = Receiver::start(Language::JavaScript).await;
-    staff.set(&receiver.url(), ", events: [\"allocation.revoked\"]").await;
-    let before = staff.test().await;
+    let (endpoint, _) = staff.add(&receiver.url(), ", events: [\"allocation.revoked\"]").await;
+    let before = staff.test(&endpoint).await;
     staff.stands(&before, "DELIVERED").await;
 
     // Whoever runs the installation takes the leave back: what is set already is not called any more.
     server.stop().await;
     server.set("webhooks.allow_private", "false");
     server.restart().await;
-    let after = staff.test().await;
+    let after = staff.test(&endpoint).await;
     let refused = eventually("an attempt that is not made", async || {
-        staff.deliveries().await.into_iter().find(|one| one["id"] == *after && one["lastError"].is_string())
+        staff.deliveries().await.into_iter().find(|one| one["eventId"] == *after && one["lastError"].is_string())
     })
     .await;
     let why = refused["lastError"].as_str().unwrap_or_default();
     assert!(why.contains("private network") && refused["lastStatus"].is_null(), "{refused}");
     assert_eq!(receiver.heard().len(), 1, "it was not called");
     for url in [receiver.url(), receiver.url_by_name(), "http://169.254.169.254/".into(), "http://[::1]:8080/".into()] {
-        let (code, path, message) = staff.refused("setWebhookEndpoint", &set(&url, "")).await;
+        let (code, path, message) = staff.refused("addWebhookEndpoint", &add(&url, "")).await;
         assert_eq!((code.as_str(), path), ("INVALID", json!(["url"])), "{url}");
         assert!(message.contains("private network"), "{message}");
     }
+
+    // Who has the machine gives one endpoint leave; no key of the tenant's takes that elsewhere.
+    let webhook = ["webhook", "add", "--url", &receiver.url(), "--allow-private", "--json"];
+    let allowed = run_json(&mut server.almoner(&webhook));
+    let id = allowed["id"].as_str().expect("an id").to_owned();
+    staff.stands(&staff.test(&id).await, "DELIVERED").await;
+    let elsewhere = staff.change(&id, "url: \"https://hooks.example.com/\"").await;
+    assert_eq!(elsewhere["allowsPrivate"], false, "leave was for the address before");
     server.end().await;
 }
 
@@ -302,25 +471,29 @@ async fn a_rotated_secret_signs_beside_its_successor_and_neither_can_be_read(dat
     let server = Server::start_with(database, &QUICK).await;
     let staff = Staff::of(&server, &server.shop);
     let mut receiver = Receiver::start(Language::Python).await;
-    let old = staff.set_to(&mut receiver, ", events: [\"allocation.revoked\"]").await;
-    staff.test().await;
+    let (endpoint, old) = staff.add(&receiver.url(), ", events: [\"allocation.revoked\"]").await;
+    receiver.secret(&old).await;
+    staff.test(&endpoint).await;
     assert_eq!(receiver.has_heard(1).await[0].signature.split(' ').count(), 1);
-    let rotate = "rotateWebhookSecret { webhook { endpoint { previousSecretUntil } secret } refusals { message } }";
-    let rotated = staff.done("rotateWebhookSecret", rotate).await;
+    let rotate = format!(
+        "rotateWebhookSecret(id: \"{endpoint}\") {{
+        webhook {{ endpoint {{ previousSecretUntil }} secret }} refusals {{ message }} }}"
+    );
+    let rotated = staff.done("rotateWebhookSecret", &rotate).await;
     let new = rotated["webhook"]["secret"].as_str().expect("a new secret").to_owned();
     assert_ne!(new, old);
     assert!(rotated["webhook"]["endpoint"]["previousSecretUntil"].is_string());
     for secret in [&old, &new] {
         receiver.secret(secret).await;
         let already = receiver.heard().len();
-        staff.test().await;
+        staff.test(&endpoint).await;
         let heard = receiver.has_heard(already + 1).await;
         let last = &heard[already];
         assert!(last.genuine && !last.tampered, "{last:?}");
         assert_eq!(last.signature.split(' ').count(), 2);
     }
 
-    let told = format!("{} {:?} {}", staff.endpoint().await, staff.deliveries().await, server.log());
+    let told = format!("{} {:?} {}", staff.endpoint(&endpoint).await, staff.deliveries().await, server.log());
     for secret in [old, new] {
         let text = secret.trim_start_matches("whsec_").to_owned();
         assert!(!told.contains(&text), "a secret can be read");

@@ -8,14 +8,16 @@ use crate::object::{
     AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode,
     MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost,
 };
+use crate::object::{AttemptObject, DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{AuditObject, GrantNode, PolicyObject, PreviewObject, PriceListObject, SubscriptionNode};
-use crate::object::{DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{QueueObject, ScheduleObject};
 use almoner_app::{agents, customers, directory, features, keys, plans, policies, prices, queues, schedules, webhooks};
+use almoner_domain::delivery::DeliveryFilter;
 use almoner_domain::id::{
     AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
 };
+use almoner_domain::page::Stretch;
 use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter};
 use almoner_domain::text::{ExternalId, FeatureKey, Named};
 use almoner_domain::time::Timestamp;
@@ -327,24 +329,36 @@ impl Query {
         Ok(found.into_iter().map(KeyObject).collect())
     }
 
-    /// Where the tenant's systems hear of what happens; none where nowhere. For staff.
-    async fn webhook_endpoint(&self, context: &Context<'_>) -> Result<Option<EndpointObject>> {
+    /// Where the tenant's systems hear of what happens, oldest first. For staff.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn webhook_endpoints(&self, context: &Context<'_>) -> Result<Vec<EndpointObject>> {
         let asker = asker(context)?;
-        Ok(webhooks::find(&asker.caller, &asker.desk).await.map_err(not_found)?.map(EndpointObject))
+        let found = webhooks::list(&asker.caller, &asker.desk).await.map_err(not_found)?;
+        Ok(found.into_iter().map(EndpointObject).collect())
     }
 
-    /// What the endpoint can be told of. For staff.
+    /// One of them. For staff.
+    async fn webhook_endpoint(&self, context: &Context<'_>, id: ID) -> Result<Option<EndpointObject>> {
+        let asker = asker(context)?;
+        let Ok(id) = id.parse() else { return Ok(None) };
+        Ok(webhooks::find(&asker.caller, &asker.desk, id).await.map_err(not_found)?.map(EndpointObject))
+    }
+
+    /// What an endpoint can be told of, with the JSON Schema of each body and an example; and the test event. For staff.
     #[graphql(complexity = "10 * child_complexity")]
     async fn webhook_event_types(&self, context: &Context<'_>) -> Result<Vec<EventTypeObject>> {
-        let found = webhooks::events(&asker(context)?.caller).map_err(not_found)?;
+        let asker = asker(context)?;
+        let found = webhooks::events(&asker.caller, &asker.desk).map_err(not_found)?;
         Ok(found.into_iter().map(EventTypeObject).collect())
     }
 
-    /// Events that are or were on their way to the endpoint, newest first. For staff.
+    /// Events that are or were on their way to endpoints, newest first. For staff.
     #[graphql(complexity = "page_cost(first, last) * child_complexity")]
     async fn webhook_deliveries(
         &self,
         context: &Context<'_>,
+        #[graphql(desc = "Only those to this endpoint.")] endpoint: Option<ID>,
+        #[graphql(desc = "Only those of this event: its `webhook-id`.")] event: Option<ID>,
         #[graphql(desc = "Only those that stand so.")] state: Option<DeliveryStateName>,
         first: Option<i32>,
         after: Option<String>,
@@ -353,8 +367,23 @@ impl Query {
     ) -> Result<Page<DeliveryObject>> {
         let asker = asker(context)?;
         let page = Asked { first, after, last, before }.page()?;
-        let found = webhooks::deliveries(&asker.caller, &asker.desk, state.map(Into::into), page).await;
-        Ok(connection(found.map_err(not_found)?, |delivery| delivery.id, DeliveryObject))
+        let found = match (of(endpoint), of(event)) {
+            (Ok(endpoint), Ok(notice)) => {
+                let filter = DeliveryFilter { endpoint, notice, state: state.map(Into::into) };
+                webhooks::deliveries(&asker.caller, &asker.desk, filter, page).await.map_err(not_found)?
+            }
+            _ => Stretch::whole(Vec::new()),
+        };
+        Ok(connection(found, |delivery| delivery.id, DeliveryObject))
+    }
+
+    /// The log of a delivery: attempts whose end was recorded, newest first, at most 100. For staff.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn webhook_attempts(&self, context: &Context<'_>, delivery: ID) -> Result<Vec<AttemptObject>> {
+        let asker = asker(context)?;
+        let Ok(id) = delivery.parse() else { return Ok(Vec::new()) };
+        let found = webhooks::attempts(&asker.caller, &asker.desk, id).await.map_err(not_found)?;
+        Ok(found.into_iter().map(AttemptObject).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use almoner_domain::address::Callable;
+use almoner_domain::happening::Described;
 use almoner_domain::ports::{
     Deliveries, Directory, Gates, Ledger, Lists, Lookup, Queues, Schedules, Seal, Treasury, Usage,
 };
@@ -32,6 +33,8 @@ pub struct Desk {
     pub schedules: Arc<dyn Schedules>,
     /// What is on its way to webhook endpoints.
     pub deliveries: Arc<dyn Deliveries>,
+    /// Kinds of events, as they are written on the wire.
+    pub events: Arc<[Described]>,
     /// What keeps secrets that are read again.
     pub seal: Arc<dyn Seal>,
     /// Which addresses webhook endpoints may have.

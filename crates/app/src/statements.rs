@@ -48,6 +48,8 @@ pub struct FeatureStatement {
     pub feature: Feature,
     /// Where its units stand, or stood.
     pub quota: QuotaStatement,
+    /// How many of them were spent in all, straight from the quota and in allocations.
+    pub spent: Units,
     /// Who spent them, the most first: at most [`TOP_MAX`]. By whole hours, so that a window that begins within one has all of it.
     pub agents: Vec<AgentUse>,
 }
@@ -100,10 +102,12 @@ pub async fn of(
     }
     let features = sources.lookup.features(realm).await?;
     let mut quotas = Vec::new();
-    for quota in sources.lists.quotas(realm, customer.id, which).await? {
+    let told = sources.lists.quotas_of(realm, vec![(customer.id, which)]).await?;
+    for quota in told.into_iter().flatten() {
         let Some(feature) = features.iter().find(|feature| feature.id == quota.feature) else { continue };
         let filter = UsageFilter { customer: Some(customer.id), feature: Some(feature.id), ..UsageFilter::default() };
         let query = UsageQuery::new(filter, span(quota.window, app.now())?)?;
+        let spent = sources.usage.usage(realm, query.clone().checked()?).await?;
         let query = query.grouped(vec![UsageKey::Agent], Some(Measure::Units), TOP_MAX)?.checked()?;
         let rows = sources.usage.usage(realm, query).await?;
         let ids: BTreeSet<AgentId> = rows.iter().filter_map(|row| row.agent).collect();
@@ -115,7 +119,8 @@ pub async fn of(
             denied: row.denied,
             units: row.units,
         });
-        quotas.push(FeatureStatement { feature: feature.clone(), agents: used.collect(), quota });
+        let spent = spent.iter().map(|row| row.units).sum();
+        quotas.push(FeatureStatement { feature: feature.clone(), spent, agents: used.collect(), quota });
     }
     quotas.sort_by(|a, b| a.feature.key.cmp(&b.feature.key));
     Ok(CustomerStatement { customer, quotas })

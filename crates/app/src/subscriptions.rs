@@ -8,9 +8,10 @@ use almoner_domain::audit::Action;
 use almoner_domain::calendar::Calendar;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
-use almoner_domain::id::CustomerId;
+use almoner_domain::id::{CustomerId, SubscriptionId};
+use almoner_domain::notice::{Event, Notice};
 use almoner_domain::plan::PlanVersion;
-use almoner_domain::ports::Plans;
+use almoner_domain::ports::{Plans, Work};
 use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::{ExternalId, Named};
 use almoner_domain::time::Timestamp;
@@ -84,6 +85,7 @@ pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Resu
         note: format!("{} version {}", new.plan, terms.number),
     };
     sign(&mut *work, app, caller, deed).await?;
+    announce(&mut *work, app, subscription.id).await?;
     work.commit().await?;
     tracing::info!(%realm, customer = %customer.id, plan = %new.plan, version = terms.number, "customer subscribed");
     Ok(subscription)
@@ -123,9 +125,16 @@ pub async fn cancel(caller: &Caller, app: &App, name: &Named<CustomerId>) -> Res
         note: String::new(),
     };
     sign(&mut *work, app, caller, deed).await?;
+    announce(&mut *work, app, running.id).await?;
     work.commit().await?;
     tracing::info!(%realm, customer = %customer.id, "subscription cancelled");
     Ok(Subscription { ended_at: Some(ended_at), ..running })
+}
+
+/// Whoever listens hears that a subscription is not as it was.
+async fn announce(work: &mut dyn Work, app: &App, id: SubscriptionId) -> Result<(), Fault> {
+    let notice = Notice { id: app.new_id(), at: app.now(), event: Event::SubscriptionChanged(id), allocation: None };
+    work.webhooks().announce(&notice).await
 }
 
 /// The running subscription of a customer; `None` where there is none, or no such customer.

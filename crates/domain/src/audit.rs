@@ -47,6 +47,11 @@ impl Author {
     pub fn gate(key: KeyId, origin: Origin) -> Self {
         Self { role: AuthorRole::Gate, key: Some(key), customer: None, user: None, origin }
     }
+
+    /// The runner.
+    pub fn runner() -> Self {
+        Self { role: AuthorRole::Runner, key: None, customer: None, user: None, origin: Origin::default() }
+    }
 }
 
 /// In which role somebody acted.
@@ -62,6 +67,8 @@ pub enum AuthorRole {
     Program,
     /// A tool provider's server.
     Gate,
+    /// The runner, whom nobody asked: it follows a rule.
+    Runner,
 }
 
 impl AuthorRole {
@@ -73,12 +80,13 @@ impl AuthorRole {
             Self::Member(role) => role.as_str(),
             Self::Program => "program",
             Self::Gate => "gate",
+            Self::Runner => "runner",
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        let plain = [Self::Installation, Self::Operator, Self::Program, Self::Gate];
+        let plain = [Self::Installation, Self::Operator, Self::Program, Self::Gate, Self::Runner];
         plain.into_iter().find(|role| role.as_str() == text).or_else(|| Role::parse(text).map(Self::Member))
     }
 }
@@ -170,14 +178,20 @@ actions! {
     RevokeKey = "key.revoke";
     /// The units of a lost gate were declared as spent.
     ForfeitLease = "lease.forfeit";
-    /// The webhook endpoint was set.
-    SetWebhook = "webhook.set";
-    /// The webhook's secret was rotated.
+    /// A webhook endpoint was added. (Before there could be several: the one was set.)
+    AddWebhook = "webhook.set";
+    /// A webhook endpoint was changed.
+    ChangeWebhook = "webhook.change";
+    /// A webhook endpoint was disabled.
+    DisableWebhook = "webhook.disable";
+    /// The secret of a webhook endpoint was rotated.
     RotateWebhookSecret = "webhook.rotate";
-    /// The webhook endpoint was removed.
+    /// A webhook endpoint was removed.
     RemoveWebhook = "webhook.remove";
-    /// A test event was sent to the webhook endpoint.
+    /// A test event was sent to a webhook endpoint.
     TestWebhook = "webhook.test";
+    /// Deliveries of a time were sent again.
+    ReplayDeliveries = "webhook.replay";
     /// A delivery was sent again.
     ResendDelivery = "webhook.resend";
 }

@@ -1,10 +1,11 @@
 //! Deliveries: one happening on its way to an endpoint, told at least once and under one id, until it is heard or given up.
 
+use crate::address::Callable;
 use crate::happening::HappeningKind;
-use crate::id::NoticeId;
+use crate::id::{AttemptId, DeliveryId, EndpointId, NoticeId};
 use crate::tenant::Realm;
 use crate::time::Timestamp;
-use crate::webhook::{SealedSecret, WebhookUrl};
+use crate::webhook::{SealedSecret, SignatureScheme, WebhookUrl};
 use std::time::Duration;
 
 /// How long after each attempt the next one follows: over three days in all, so that a receiver that is away for a weekend
@@ -19,11 +20,22 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 const _: () = assert!(PAUSES_S.len() + 1 == ATTEMPTS_MAX as usize, "a pause follows each attempt but the last");
 
-/// One happening on its way to the endpoint.
+/// The most attempts that are listed of one delivery, the latest.
+pub const ATTEMPTS_LISTED_MAX: u16 = 100;
+/// The most bytes that are kept of what a receiver answered.
+pub const RESPONSE_BYTES_MAX: usize = 1_024;
+/// The most deliveries that are replayed at once.
+pub const REPLAY_MAX: u64 = 1_000;
+
+/// One happening on its way to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its id, and the notice's: receivers know a repetition by it (`webhook-id`).
-    pub id: NoticeId,
+    /// Our id.
+    pub id: DeliveryId,
+    /// Where to. It may have been removed since.
+    pub endpoint: EndpointId,
+    /// The notice's id, the same at each endpoint: receivers know a repetition by it (`webhook-id`).
+    pub notice: NoticeId,
     /// What happened.
     pub event: HappeningKind,
     /// The body, as it is sent each time.
@@ -79,7 +91,7 @@ pub struct Due {
     /// In which realm.
     pub realm: Realm,
     /// Which.
-    pub id: NoticeId,
+    pub id: DeliveryId,
     /// Attempts that were begun before.
     pub attempts: u32,
 }
@@ -90,15 +102,25 @@ pub struct Claim {
     /// In which realm.
     pub realm: Realm,
     /// Of which delivery.
-    pub id: NoticeId,
+    pub id: DeliveryId,
+    /// The id that receivers know it by.
+    pub notice: NoticeId,
     /// Which attempt, from 1. A claim that ran out is followed by another with a higher number, and says nothing any more.
     pub attempt: u32,
-    /// Where to.
+    /// To which endpoint.
+    pub endpoint: EndpointId,
+    /// Where that is.
     pub url: WebhookUrl,
+    /// Which addresses it may lead to.
+    pub callable: Callable,
+    /// How it is signed.
+    pub scheme: SignatureScheme,
     /// The secrets that sign: the current one, and the one before it while it still does.
     pub secrets: Vec<SealedSecret>,
     /// What is sent.
     pub payload: String,
+    /// Since when.
+    pub begun_at: Timestamp,
     /// Until when nobody else has it.
     pub until: Timestamp,
 }
@@ -112,6 +134,71 @@ pub struct Attempted {
     pub error: Option<String>,
     /// What follows.
     pub then: Then,
+    /// What was said, for the log.
+    pub exchange: Exchange,
+}
+
+/// What was said in one attempt, beside the body, which is the delivery's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exchange {
+    /// The headers that were sent, by name, without what somebody could use.
+    pub headers: Vec<(String, String)>,
+    /// The first [`RESPONSE_BYTES_MAX`] bytes of the answer's body; none where there was no answer.
+    pub response: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// One attempt, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Our id.
+    pub id: AttemptId,
+    /// At which delivery.
+    pub delivery: DeliveryId,
+    /// Which attempt at it, from 1; a delivery that is sent again begins anew.
+    pub number: u32,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// The name or address that was called: the rest of the endpoint's address may hold a token.
+    pub host: String,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// What was wrong, in a sentence; none where it was heard.
+    pub error: Option<String>,
+    /// What was said.
+    pub exchange: Exchange,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliveryFilter {
+    /// To this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Of this event.
+    pub notice: Option<NoticeId>,
+    /// That stand so.
+    pub state: Option<DeliveryState>,
+}
+
+/// Which deliveries to an endpoint are made again, of those that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// To which endpoint.
+    pub endpoint: EndpointId,
+    /// Of which events.
+    pub of: Replayed,
+    /// Only what was not heard?
+    pub only_failed: bool,
+}
+
+/// Which events are replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    /// One.
+    Event(NoticeId),
+    /// All whose delivery was prepared from one instant on and before another.
+    Between(Timestamp, Timestamp),
 }
 
 /// What follows an attempt.

@@ -5,8 +5,11 @@ use crate::agent::{Agent, Session};
 use crate::allocation::Allocation;
 use crate::customer::{Customer, User};
 use crate::feature::Feature;
-use crate::id::{EntitlementId, NoticeId};
+use crate::id::{EndpointId, EntitlementId, NoticeId};
+use crate::plan::Plan;
+use crate::subscription::Subscription;
 use crate::time::Timestamp;
+use crate::webhook::WebhookEndpoint;
 
 macro_rules! happenings {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)*) => {
@@ -56,6 +59,10 @@ happenings! {
     EntitlementExhausted = "entitlement.exhausted";
     /// A customer's next usage period began, and its units were issued.
     EntitlementReset = "entitlement.reset";
+    /// A customer's subscription began or ended.
+    SubscriptionChanged = "subscription.changed";
+    /// An endpoint of webhooks was disabled: its receiver is gone, or failed for five days, or somebody wants it so.
+    EndpointDisabled = "webhook.endpoint_disabled";
     /// Somebody tries whether the endpoint hears. It is told whatever is subscribed to.
     Test = "webhook.test";
 }
@@ -72,6 +79,17 @@ impl HappeningKind {
     }
 }
 
+/// How a kind of event is written on the wire, for whoever writes a receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Which kind.
+    pub kind: HappeningKind,
+    /// The JSON Schema (2020-12) of its body, as a text.
+    pub schema: String,
+    /// A body, as a text.
+    pub example: String,
+}
+
 /// Something that happened, with what there is to tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
@@ -81,8 +99,36 @@ pub struct Happening {
     pub kind: HappeningKind,
     /// When.
     pub at: Timestamp,
-    /// Whom and what it is about; none for a test.
-    pub about: Option<About>,
+    /// Which it is of all that happened to its allocation, from 1; none where it is of no allocation.
+    pub sequence: Option<u64>,
+    /// Whom and what it is about.
+    pub topic: Topic,
+}
+
+/// What something is about. A kind of event that tells of another noun adds it here, to `storage/happening.rs`, and to the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    /// Units of an allocation or an entitlement.
+    Units(Box<About>),
+    /// A subscription.
+    Subscription(Box<Subscribed>),
+    /// An endpoint of webhooks.
+    Endpoint(Box<WebhookEndpoint>),
+    /// Nothing: this endpoint is tried.
+    Trial(EndpointId),
+}
+
+/// A customer's subscription, as it stood when it was prepared to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The organisation.
+    pub customer: Customer,
+    /// What it subscribed to.
+    pub plan: Plan,
+    /// Which version of it.
+    pub version: u32,
+    /// Since when, and until when.
+    pub subscription: Subscription,
 }
 
 /// Whom and what something is about. Units are as they stood when it was prepared to be told, which may be later than it happened.

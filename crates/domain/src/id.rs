@@ -161,6 +161,12 @@ registry! {
     DecisionId = "dec";
     /// One entry of the outbox.
     NoticeId = "ntc";
+    /// Where a realm's systems hear of what happens.
+    EndpointId = "whe";
+    /// One event on its way to one endpoint.
+    DeliveryId = "whd";
+    /// One attempt at a delivery.
+    AttemptId = "wha";
     /// One entry of the audit trail.
     AuditId = "aud";
     /// One version of what features cost in a currency.

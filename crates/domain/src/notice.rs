@@ -2,7 +2,7 @@
 
 use crate::allocation::AllocationState;
 use crate::happening::HappeningKind;
-use crate::id::{AccountId, AllocationId, LeaseId, NoticeId};
+use crate::id::{AccountId, AllocationId, EndpointId, LeaseId, NoticeId, SubscriptionId};
 use crate::time::Timestamp;
 
 /// The share of an account's units whose use is announced, in percent.
@@ -23,6 +23,8 @@ pub struct Notice {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+    /// The allocation that it happened to. Whoever writes it to the outbox gives it the next number of that allocation.
+    pub allocation: Option<AllocationId>,
 }
 
 /// What happened.
@@ -40,8 +42,12 @@ pub enum Event {
     LeaseInDoubt(LeaseId),
     /// An entitlement's window that follows an earlier one is open: the account that holds it.
     EntitlementReset(AccountId),
-    /// Somebody tries whether the webhook endpoint hears.
-    Test,
+    /// A subscription began or ended.
+    SubscriptionChanged(SubscriptionId),
+    /// An endpoint of webhooks was disabled.
+    EndpointDisabled(EndpointId),
+    /// Somebody tries whether an endpoint of webhooks hears.
+    Test(EndpointId),
 }
 
 impl Event {
@@ -57,7 +63,9 @@ impl Event {
             Self::Exhausted(id) => (ACCOUNT_EXHAUSTED, id.uuid()),
             Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
             Self::EntitlementReset(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
-            Self::Test => (HappeningKind::Test.as_str(), uuid::Uuid::nil()),
+            Self::SubscriptionChanged(id) => (HappeningKind::SubscriptionChanged.as_str(), id.uuid()),
+            Self::EndpointDisabled(id) => (HappeningKind::EndpointDisabled.as_str(), id.uuid()),
+            Self::Test(id) => (HappeningKind::Test.as_str(), id.uuid()),
         }
     }
 }

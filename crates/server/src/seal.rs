@@ -3,7 +3,7 @@
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::ports::Seal;
 use almoner_domain::tenant::Realm;
-use almoner_domain::webhook::{SealedSecret, WebhookSecret};
+use almoner_domain::webhook::{PublicKey, SealedSecret, WebhookSecret};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 
 /// Bytes of the key.
@@ -62,6 +62,10 @@ impl Seal for AesSeal {
         let mut text = text.to_vec();
         let plain = self.key.open_in_place(nonce, bound_to(realm), &mut text).map_err(|_| unreadable())?;
         WebhookSecret::from_bytes(plain).ok_or_else(unreadable)
+    }
+
+    fn public_key(&self, secret: &WebhookSecret) -> Result<PublicKey, Fault> {
+        almoner_worker::public_key(secret).map_err(|error| broken("make a public key", error))
     }
 }
 

@@ -87,6 +87,7 @@ pub(crate) fn desk(
         schedules: all.clone(),
         usage: all.clone(),
         deliveries: all,
+        events: almoner_worker::catalogue().into(),
         seal: seal(settings, dir)?,
         callable: callable(settings),
         gates: match gate {

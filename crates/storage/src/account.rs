@@ -182,8 +182,8 @@ async fn hold_found(tx: &Tx, mut found: Vec<Model>) -> Result<Vec<Account>, Trou
     rows.await?.into_iter().map(read).collect()
 }
 
-/// Accounts of entitlements in the current windows, which begin at these instants, as they are.
-pub(crate) async fn of_windows(
+/// Accounts of entitlements in windows that begin at these instants, over or not, as they are.
+pub(crate) async fn that_begin(
     tx: &Tx,
     windows: &BTreeSet<(EntitlementId, Timestamp)>,
 ) -> Result<Vec<Account>, Trouble> {
@@ -195,12 +195,19 @@ pub(crate) async fn of_windows(
     });
     let accounts = rows.await?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let wanted = |account: &Account| match account.owner {
-        AccountOwner::Entitlement(id) => {
-            windows.contains(&(id, account.window.start)) && account.window.contains(tx.now())
-        }
+        AccountOwner::Entitlement(id) => windows.contains(&(id, account.window.start)),
         AccountOwner::Allocation(_) => false,
     };
-    let mut current: Vec<Account> = accounts.into_iter().filter(wanted).collect();
+    Ok(accounts.into_iter().filter(wanted).collect())
+}
+
+/// Accounts of entitlements in the current windows, which begin at these instants, as they are.
+pub(crate) async fn of_windows(
+    tx: &Tx,
+    windows: &BTreeSet<(EntitlementId, Timestamp)>,
+) -> Result<Vec<Account>, Trouble> {
+    let mut current = that_begin(tx, windows).await?;
+    current.retain(|account| account.window.contains(tx.now()));
     let found: BTreeSet<AccountOwner> = current.iter().map(|account| account.owner).collect();
     let rest = windows.iter().map(|(id, _)| *id).filter(|id| !found.contains(&AccountOwner::Entitlement(*id)));
     // One that was opened when the zone's rules were others begins at another time, and is current to its own end.

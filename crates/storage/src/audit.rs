@@ -98,7 +98,8 @@ pub(crate) async fn sign(
     add(tx, &entry).await
 }
 
-async fn add(tx: &Tx, entry: &AuditEntry) -> Result<(), Trouble> {
+/// Writes one.
+pub(crate) async fn add(tx: &Tx, entry: &AuditEntry) -> Result<(), Trouble> {
     tx.insert::<Entity>(&[row(entry)], Clash::Refuse).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Webhook deliveries: what is on its way to an endpoint, and the claims of runners on it.
+//! Webhook deliveries: what is on its way to endpoints, and the claims of runners on it.
 
 use crate::bulk::Clash;
 use crate::key::realm_of;
@@ -7,14 +7,14 @@ use crate::stored::{number, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
-use crate::webhook;
-use almoner_domain::delivery::{Attempted, Claim, Delivery, DeliveryState, Due, Then};
+use crate::{attempt, webhook};
+use almoner_domain::delivery::{Attempted, Claim, Delivery, DeliveryState, Due, Replay, Replayed, Then};
 use almoner_domain::happening::{Happening, HappeningKind};
-use almoner_domain::id::{Id, NoticeId};
+use almoner_domain::id::{DeliveryId, EndpointId, Id};
 use almoner_domain::ports::Wire;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
-use almoner_domain::webhook::{EndpointState, SealedSecret, WebhookEndpoint};
+use almoner_domain::webhook::{EndpointState, WebhookEndpoint};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Order};
@@ -23,6 +23,8 @@ use std::time::Duration;
 realm_table! {
     "webhook_deliveries" {
         key { id: Uuid, }
+        endpoint_id: Uuid,
+        notice_id: Uuid,
         event: String,
         payload: String,
         state: String,
@@ -41,11 +43,15 @@ const NOUN: &str = "webhook delivery";
 
 /// Deliveries that are still tried. Word for word what the partial index says: SQLite uses it only where the query repeats it.
 const PENDING: &str = "state = 'pending'";
+/// Deliveries that one statement makes due again.
+const AGAIN_MAX: usize = 200;
 
 /// Reads one back.
 pub(crate) fn read(row: Model) -> Result<Delivery, Trouble> {
     Ok(Delivery {
         id: Id::from_uuid(row.id),
+        endpoint: Id::from_uuid(row.endpoint_id),
+        notice: Id::from_uuid(row.notice_id),
         event: word(NOUN, &row.event, HappeningKind::parse)?,
         payload: row.payload,
         state: word(NOUN, &row.state, DeliveryState::parse)?,
@@ -60,31 +66,53 @@ pub(crate) fn read(row: Model) -> Result<Delivery, Trouble> {
 }
 
 /// One by id.
-pub(crate) async fn find(tx: &Tx, id: NoticeId) -> Result<Option<Delivery>, Trouble> {
+pub(crate) async fn find(tx: &Tx, id: DeliveryId) -> Result<Option<Delivery>, Trouble> {
     tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).one().await?.map(read).transpose()
 }
 
-/// Prepares a delivery of each happening, due at once, and answers how many are new.
-pub(crate) async fn add(tx: &Tx, happenings: &[Happening], wire: Wire) -> Result<u64, Trouble> {
+/// Prepares a delivery of each happening to every endpoint that is to hear of it, due at once, and answers how many are new. To an
+/// endpoint that is disabled it has failed before it began.
+pub(crate) async fn add(
+    tx: &Tx,
+    endpoints: &[WebhookEndpoint],
+    happenings: &[Happening],
+    wire: Wire,
+) -> Result<u64, Trouble> {
+    let mut rows = Vec::new();
+    for happening in happenings {
+        let mut hearing = endpoints.iter().filter(|endpoint| endpoint.hears(happening)).peekable();
+        if hearing.peek().is_some() {
+            let payload = wire(happening);
+            rows.extend(hearing.map(|endpoint| row(tx, endpoint, happening, payload.clone())));
+        }
+    }
+    tx.insert::<Entity>(&rows, Clash::Skip).await
+}
+
+fn row(tx: &Tx, endpoint: &WebhookEndpoint, happening: &Happening, payload: String) -> Model {
     let now = tx.now().as_micros();
-    let row = |happening: &Happening| Model {
+    let (state, last_error) = match endpoint.state {
+        EndpointState::Enabled => (DeliveryState::Pending, None),
+        EndpointState::Disabled(why, _) => (DeliveryState::Failed, Some(why.sentence().to_owned())),
+    };
+    Model {
         tenant: NO_TENANT,
         environment: NO_ENVIRONMENT,
-        id: happening.notice.uuid(),
+        id: DeliveryId::new(tx.now(), tx.entropy()).uuid(),
+        endpoint_id: endpoint.id.uuid(),
+        notice_id: happening.notice.uuid(),
         event: happening.kind.as_str().to_owned(),
-        payload: wire(happening),
-        state: DeliveryState::Pending.as_str().to_owned(),
+        payload,
+        state: state.as_str().to_owned(),
         attempts: 0,
         created_at: now,
         next_attempt_at: now,
         claimed_until: None,
         last_attempt_at: None,
         last_status: None,
-        last_error: None,
-        finished_at: None,
-    };
-    let rows: Vec<Model> = happenings.iter().map(row).collect();
-    tx.insert::<Entity>(&rows, Clash::Skip).await
+        last_error,
+        finished_at: (state != DeliveryState::Pending).then_some(now),
+    }
 }
 
 /// Is the next attempt due, with nobody at it?
@@ -114,11 +142,12 @@ pub(crate) async fn all_due(tx: &Tx, realm: Realm, limit: u64) -> Result<Vec<Due
 }
 
 /// Claims the next attempt of a delivery, if it is due.
-pub(crate) async fn claim(tx: &Tx, realm: Realm, id: NoticeId, span: Duration) -> Result<Option<Claim>, Trouble> {
+pub(crate) async fn claim(tx: &Tx, realm: Realm, id: DeliveryId, span: Duration) -> Result<Option<Claim>, Trouble> {
     let now = tx.now().as_micros();
     let mine = Column::Id.eq(id.uuid()).and(due(now));
     let Some(row) = tx.rows::<Entity>().filter(mine).hold(Hold::ChangeUnheld).one().await? else { return Ok(None) };
-    let Some(endpoint) = webhook::find(tx).await?.filter(|endpoint| endpoint.state == EndpointState::Enabled) else {
+    let endpoint = webhook::find(tx, Id::from_uuid(row.endpoint_id)).await?;
+    let Some(endpoint) = endpoint.filter(WebhookEndpoint::is_enabled) else {
         // Whoever took the endpoint away gave up what was on its way there, so this is not there to be found.
         return Err(Trouble::row(NOUN, format!("{id} has no endpoint to go to")));
     };
@@ -128,26 +157,22 @@ pub(crate) async fn claim(tx: &Tx, realm: Realm, id: NoticeId, span: Duration) -
     Ok(Some(Claim {
         realm,
         id,
+        notice: Id::from_uuid(row.notice_id),
         attempt: number(NOUN, attempt)?,
-        url: endpoint.url.clone(),
-        secrets: secrets(endpoint, tx.now()),
+        endpoint: endpoint.id,
+        secrets: endpoint.signing(tx.now()),
+        url: endpoint.url,
+        callable: endpoint.callable,
+        scheme: endpoint.scheme,
         payload: row.payload,
+        begun_at: tx.now(),
         until,
     }))
 }
 
-/// The secrets that sign now, the current one first.
-fn secrets(endpoint: WebhookEndpoint, now: Timestamp) -> Vec<SealedSecret> {
-    let previous = endpoint.previous.filter(|(_, until)| now < *until).map(|(secret, _)| secret);
-    std::iter::once(endpoint.secret).chain(previous).collect()
-}
-
 /// Records what came of an attempt; false where the claim is not the last one any more.
 pub(crate) async fn record(tx: &Tx, claim: &Claim, attempted: &Attempted) -> Result<bool, Trouble> {
-    if attempted.then == Then::Gone {
-        // The endpoint before its deliveries, as whoever removes it holds them.
-        webhook::hold(tx).await?;
-    }
+    let endpoint = webhook::judge(tx, claim, attempted.then).await?;
     let now = tx.now().as_micros();
     let (state, next, finished) = match attempted.then {
         Then::Delivered => (DeliveryState::Delivered, now, Some(now)),
@@ -163,25 +188,50 @@ pub(crate) async fn record(tx: &Tx, claim: &Claim, attempted: &Attempted) -> Res
     if edit.run().await? == 0 {
         return Ok(false);
     }
-    if attempted.then == Then::Gone {
-        webhook::gone(tx, &claim.url, "the receiver said that it is gone for good").await?;
+    attempt::add(tx, claim, attempted).await?;
+    if let Some(endpoint) = endpoint {
+        webhook::judged(tx, &endpoint).await?;
     }
     Ok(true)
 }
 
-/// Gives up all that is still to be delivered. Whoever is at one of them just then records nothing any more.
-pub(crate) async fn give_up_all(tx: &Tx, why: &str) -> Result<(), Trouble> {
-    let edit = tx.change::<Entity>().filter(Expr::cust(PENDING)).set(Column::State, DeliveryState::Failed.as_str());
+/// Gives up all that is still to be delivered to an endpoint. Whoever is at one of them just then records nothing any more.
+pub(crate) async fn give_up_all(tx: &Tx, endpoint: EndpointId, why: &str) -> Result<(), Trouble> {
+    let mine = Column::EndpointId.eq(endpoint.uuid()).and(Expr::cust(PENDING));
+    let edit = tx.change::<Entity>().filter(mine).set(Column::State, DeliveryState::Failed.as_str());
     let edit = edit.set(Column::FinishedAt, tx.now().as_micros()).set(Column::ClaimedUntil, None::<i64>);
     edit.set(Column::LastError, why).run().await?;
     Ok(())
 }
 
-/// Makes one that ended due now, with all its attempts ahead.
-pub(crate) async fn make_due_again(tx: &Tx, id: NoticeId) -> Result<bool, Trouble> {
-    let ended = Column::Id.eq(id.uuid()).and(Column::State.ne(DeliveryState::Pending.as_str()));
-    let edit = tx.change::<Entity>().filter(ended).set(Column::State, DeliveryState::Pending.as_str());
-    let edit = edit.set(Column::Attempts, 0_i16).set(Column::NextAttemptAt, tx.now().as_micros());
-    let edit = edit.set(Column::FinishedAt, None::<i64>).set(Column::LastError, None::<String>);
-    Ok(edit.run().await? > 0)
+/// Makes those of these that ended due now, with all their attempts ahead, and answers how many there were.
+pub(crate) async fn make_due_again(tx: &Tx, ids: &[Uuid]) -> Result<u64, Trouble> {
+    let mut made = 0;
+    for part in ids.chunks(AGAIN_MAX) {
+        let ended = Column::Id.is_in(part.iter().copied()).and(Column::State.ne(DeliveryState::Pending.as_str()));
+        let edit = tx.change::<Entity>().filter(ended).set(Column::State, DeliveryState::Pending.as_str());
+        let edit = edit.set(Column::Attempts, 0_i16).set(Column::NextAttemptAt, tx.now().as_micros());
+        made += edit.set(Column::FinishedAt, None::<i64>).set(Column::LastError, None::<String>).run().await?;
+    }
+    Ok(made)
+}
+
+/// Makes due what is asked for, unless it is more than `limit`.
+pub(crate) async fn replay(tx: &Tx, asked: &Replay, limit: u64) -> Result<Option<u64>, Trouble> {
+    let rows = tx.rows::<Entity>().filter(Column::EndpointId.eq(asked.endpoint.uuid()));
+    let rows = match asked.of {
+        Replayed::Event(notice) => rows.filter(Column::NoticeId.eq(notice.uuid())),
+        Replayed::Between(since, until) => {
+            rows.filter(Column::CreatedAt.gte(since.as_micros())).filter(Column::CreatedAt.lt(until.as_micros()))
+        }
+    };
+    let rows = match asked.only_failed {
+        true => rows.filter(Column::State.eq(DeliveryState::Failed.as_str())),
+        false => rows.filter(Column::State.ne(DeliveryState::Pending.as_str())),
+    };
+    let ids: Vec<Uuid> = rows.limit(limit.saturating_add(1)).only(Column::Id).await?;
+    if ids.len() as u64 > limit {
+        return Ok(None);
+    }
+    make_due_again(tx, &ids).await.map(Some)
 }

@@ -14,7 +14,7 @@ use almoner_domain::allocation::Allocation;
 use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::decision::Decision;
-use almoner_domain::delivery::{Delivery, DeliveryState};
+use almoner_domain::delivery::{Delivery, DeliveryFilter};
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
@@ -118,13 +118,13 @@ async fn audit(tx: &Tx, filter: AuditFilter, page: Page) -> Result<Stretch<Audit
 }
 
 /// Deliveries of the realm, newest first.
-pub(crate) async fn deliveries(
-    tx: &Tx,
-    state: Option<DeliveryState>,
-    page: Page,
-) -> Result<Stretch<Delivery>, Trouble> {
+pub(crate) async fn deliveries(tx: &Tx, filter: DeliveryFilter, page: Page) -> Result<Stretch<Delivery>, Trouble> {
     use delivery::Column;
-    let wanted = vec![(Column::State, state.map(|state| state.as_str().into()))];
+    let wanted = vec![
+        (Column::EndpointId, value(filter.endpoint)),
+        (Column::NoticeId, value(filter.notice)),
+        (Column::State, filter.state.map(|state| state.as_str().into())),
+    ];
     let rows = named(tx.rows::<delivery::Entity>(), wanted);
     all_read(rows.page(Column::Id, ListOrder::NewestFirst, page).await?, delivery::read)
 }

@@ -1,18 +1,28 @@
 //! Happenings: entries of the outbox with what there is to tell of them, read in as many statements as there are kinds of things.
 
 use crate::notice::Unsent;
+use crate::stored::number;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
-use crate::{account, agent, allocation, customer, feature, session, user};
+use crate::{
+    account, agent, allocation, allocation_sequence, customer, feature, plan, plan_version, session, subscription,
+    user, webhook,
+};
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::agent::{Agent, Session};
 use almoner_domain::allocation::Allocation;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
-use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line};
-use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, FeatureId, Id, SessionId, UserId};
+use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::id::{
+    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, Id, PlanId, PlanVersionId, SessionId,
+    SubscriptionId, UserId,
+};
 use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
+use almoner_domain::plan::Plan;
 use almoner_domain::principal::Principals;
+use almoner_domain::subscription::Subscription;
+use almoner_domain::webhook::WebhookEndpoint;
 use sea_orm::entity::prelude::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +30,9 @@ use std::collections::{BTreeMap, BTreeSet};
 enum Subject {
     Account(Account),
     Allocation(AllocationId),
-    Nothing,
+    Subscription(SubscriptionId),
+    Endpoint(EndpointId),
+    Trial(EndpointId),
 }
 
 /// Entries that are wanted, in the order given, with what there is to tell of them.
@@ -40,15 +52,15 @@ pub(crate) async fn tell(
     }
     let subjects: Vec<&Subject> = told.iter().map(|(_, _, subject)| subject).collect();
     let known = Known::of(tx, &subjects).await?;
-    let happening = |(entry, kind, subject): (&Unsent, HappeningKind, Subject)| {
-        let about = match &subject {
-            Subject::Nothing => None,
-            // What something points to is never deleted, so it is there; a notice of something that is not tells nothing.
-            subject => Some(known.about(subject)?),
-        };
-        Some(Happening { notice: entry.id, kind, at: entry.at, about })
-    };
-    Ok(told.into_iter().filter_map(happening).collect())
+    let mut happenings = Vec::new();
+    for (entry, kind, subject) in told {
+        // What units point to is never deleted, so it is there; a notice of something that is not tells nothing.
+        if let Some(topic) = known.topic(&subject) {
+            let sequence = allocation_sequence::told(entry.sequence)?;
+            happenings.push(Happening { notice: entry.id, kind, at: entry.at, sequence, topic });
+        }
+    }
+    Ok(happenings)
 }
 
 fn is_of_account(event: &str) -> bool {
@@ -61,7 +73,9 @@ fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)
     if !is_of_account(&entry.event) {
         let kind = Kind::parse(&entry.event)?;
         let subject = match kind {
-            Kind::Test => Subject::Nothing,
+            Kind::Test => Subject::Trial(Id::from_uuid(entry.subject)),
+            Kind::EndpointDisabled => Subject::Endpoint(Id::from_uuid(entry.subject)),
+            Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject)),
             _ => Subject::Allocation(Id::from_uuid(entry.subject)),
         };
         return Some((kind, subject));
@@ -87,6 +101,11 @@ struct Known {
     agents: BTreeMap<AgentId, Agent>,
     sessions: BTreeMap<SessionId, Session>,
     features: BTreeMap<FeatureId, Feature>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// Versions of plans: of which, and its number.
+    versions: BTreeMap<PlanVersionId, (PlanId, u32)>,
+    plans: BTreeMap<PlanId, Plan>,
+    endpoints: BTreeMap<EndpointId, WebhookEndpoint>,
 }
 
 impl Known {
@@ -94,7 +113,7 @@ impl Known {
         let allocation_of = |subject: &&Subject| match subject {
             Subject::Allocation(id) => Some(*id),
             Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
-            Subject::Account(_) | Subject::Nothing => None,
+            Subject::Account(_) | Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => None,
         };
         let ids: BTreeSet<AllocationId> = subjects.iter().filter_map(allocation_of).collect();
         let found = rows::<allocation::Entity, _>(tx, allocation::Column::Id, ids).await?;
@@ -116,20 +135,59 @@ impl Known {
                 keyed(read?, |noun| noun.id)
             }};
         }
+        let subscription_of = |subject: &&Subject| match subject {
+            Subject::Subscription(id) => Some(*id),
+            _ => None,
+        };
+        let endpoint_of = |subject: &&Subject| match subject {
+            Subject::Endpoint(id) => Some(*id),
+            _ => None,
+        };
+        let subscriptions = named!(subscription, subjects.iter().filter_map(subscription_of));
+        let terms = subscriptions.values().map(|subscription| subscription.plan_version).collect();
+        let mut versions = BTreeMap::new();
+        for row in rows::<plan_version::Entity, _>(tx, plan_version::Column::Id, terms).await? {
+            versions.insert(Id::from_uuid(row.id), (Id::from_uuid(row.plan_id), number("plan version", row.number)?));
+        }
+        let subscribers = subscriptions.values().map(|subscription| subscription.customer);
         Ok(Self {
-            customers: named!(customer, whom.iter().map(|whom| whom.customer)),
+            customers: named!(customer, whom.iter().map(|whom| whom.customer).chain(subscribers)),
             users: named!(user, whom.iter().filter_map(|whom| whom.user)),
             agents: named!(agent, whom.iter().filter_map(|whom| whom.agent)),
             sessions: named!(session, whom.iter().filter_map(|whom| whom.session)),
             features: named!(feature, accounts.values().map(|account| account.feature)),
+            plans: named!(plan, versions.values().map(|(plan, _): &(PlanId, u32)| *plan)),
+            endpoints: named!(webhook, subjects.iter().filter_map(endpoint_of)),
+            subscriptions,
+            versions,
             allocations,
             accounts,
         })
     }
 
+    fn topic(&self, subject: &Subject) -> Option<Topic> {
+        Some(match subject {
+            Subject::Trial(id) => Topic::Trial(*id),
+            Subject::Endpoint(id) => Topic::Endpoint(Box::new(self.endpoints.get(id)?.clone())),
+            Subject::Subscription(id) => Topic::Subscription(Box::new(self.subscribed(*id)?)),
+            Subject::Allocation(_) | Subject::Account(_) => Topic::Units(Box::new(self.about(subject)?)),
+        })
+    }
+
+    fn subscribed(&self, id: SubscriptionId) -> Option<Subscribed> {
+        let subscription = self.subscriptions.get(&id)?.clone();
+        let (plan, version) = self.versions.get(&subscription.plan_version)?;
+        Some(Subscribed {
+            customer: self.customers.get(&subscription.customer)?.clone(),
+            plan: self.plans.get(plan)?.clone(),
+            version: *version,
+            subscription,
+        })
+    }
+
     fn about(&self, subject: &Subject) -> Option<About> {
         let (whom, holder, accounts, window_end) = match subject {
-            Subject::Nothing => return None,
+            Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
             Subject::Allocation(id) => {
                 let allocation = self.allocations.get(id)?;
                 let accounts: Vec<&Account> =

@@ -229,13 +229,12 @@ impl Lists for SqlStore {
         self.read("trees", realm, move |tx| Box::pin(trees(tx, of))).await
     }
 
-    async fn quotas(
+    async fn quotas_of(
         &self,
         realm: Realm,
-        customer: CustomerId,
-        which: QuotaWindow,
-    ) -> Result<Vec<QuotaStatement>, Fault> {
-        self.read("quotas", realm, move |tx| Box::pin(quota::of(tx, customer, which))).await
+        of: Vec<(CustomerId, QuotaWindow)>,
+    ) -> Result<Vec<Vec<QuotaStatement>>, Fault> {
+        self.read("quotas_of", realm, move |tx| Box::pin(quota::of(tx, of))).await
     }
 
     async fn entitlements_of(

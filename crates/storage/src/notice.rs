@@ -1,5 +1,6 @@
 //! The outbox: what other systems want to hear of, written in the transaction in which it happens.
 
+use crate::allocation_sequence;
 use crate::bulk::Clash;
 use crate::key::realm_of;
 use crate::rows::Hold;
@@ -23,10 +24,11 @@ realm_table! {
         event: String,
         subject_id: Uuid,
         sent_at: Option<i64>,
+        sequence: Option<i64>,
     }
 }
 
-fn row(notice: &Notice) -> Model {
+fn row(notice: &Notice, sequence: Option<i64>) -> Model {
     let (event, subject_id) = notice.event.parts();
     Model {
         tenant: NO_TENANT,
@@ -36,12 +38,14 @@ fn row(notice: &Notice) -> Model {
         event: event.to_owned(),
         subject_id,
         sent_at: None,
+        sequence,
     }
 }
 
 /// Writes entries.
 pub(crate) async fn add(tx: &Tx, notices: &[Notice]) -> Result<(), Trouble> {
-    let rows: Vec<Model> = notices.iter().map(row).collect();
+    let numbers = allocation_sequence::next(tx, notices).await?;
+    let rows: Vec<Model> = notices.iter().zip(numbers).map(|(notice, number)| row(notice, number)).collect();
     tx.insert::<Entity>(&rows, Clash::Refuse).await?;
     Ok(())
 }
@@ -60,11 +64,13 @@ pub(crate) struct Unsent {
     pub(crate) event: String,
     /// What it is about.
     pub(crate) subject: Uuid,
+    /// Which it is of all that happened to its allocation.
+    pub(crate) sequence: Option<i64>,
 }
 
 fn unsent_entry(row: Model) -> Unsent {
     let (id, at) = (Id::from_uuid(row.id), Timestamp::from_micros(row.at));
-    Unsent { id, at, event: row.event, subject: row.subject_id }
+    Unsent { id, at, event: row.event, subject: row.subject_id, sequence: row.sequence }
 }
 
 /// Realms of the oldest entries that nobody has gone through, at most `limit` of them.

@@ -4,7 +4,7 @@ use crate::key::realm_of;
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
-use crate::{change, decision, delivery, notice};
+use crate::{attempt, change, decision, delivery, notice};
 use almoner_domain::fault::Fault;
 use almoner_domain::ports::{DECISIONS_KEPT_MIN, Pruned, Pruning, Retention};
 use almoner_domain::tenant::Realm;
@@ -101,9 +101,10 @@ impl Pruning for SqlStore {
         });
         let notices = notices.await?;
         let deliveries = self.delete_all(found.deliveries, |tx, ids| {
-            Box::pin(
-                async move { Ok(Outcome::Keep(tx.remove::<delivery::Entity, _>(delivery::Column::Id, &ids).await?)) },
-            )
+            Box::pin(async move {
+                tx.remove::<attempt::Entity, _>(attempt::Column::DeliveryId, &ids).await?;
+                Ok(Outcome::Keep(tx.remove::<delivery::Entity, _>(delivery::Column::Id, &ids).await?))
+            })
         });
         let deliveries = deliveries.await?;
         let decisions = self.delete_all(found.decisions, |tx, ids| {

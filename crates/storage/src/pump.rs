@@ -1,18 +1,18 @@
 //! The pump: entries of the outbox become deliveries, in one transaction a realm. An entry is held while that is done, and marked
-//! as sent with it, so of any number of pumps one does it; the delivery has the entry's id, so even twice would make one.
+//! as sent with it, so of any number of pumps one does it; and an endpoint has one delivery of it, so even twice would make one.
 
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{delivery, directory, happening, notice, webhook};
-use almoner_domain::delivery::{Attempted, Claim, Delivery, DeliveryState, Due};
+use crate::{attempt, delivery, directory, happening, notice, webhook};
+use almoner_domain::delivery::{Attempt, Attempted, Claim, Delivery, DeliveryFilter, Due};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::happening::HappeningKind;
-use almoner_domain::id::NoticeId;
+use almoner_domain::id::{DeliveryId, NoticeId};
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::ports::{Deliveries, Pumped, Wire};
 use almoner_domain::tenant::Realm;
-use almoner_domain::webhook::{EndpointState, WebhookEndpoint};
+use almoner_domain::webhook::WebhookEndpoint;
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -28,14 +28,13 @@ async fn pump(tx: &Tx, pick: Pick, wire: Wire) -> Result<Pumped, Trouble> {
         Pick::Oldest(limit) => notice::hold_unsent(tx, limit).await?,
         Pick::One(id) => notice::hold_one_unsent(tx, id).await?,
     };
-    let endpoint = webhook::steady(tx).await?.filter(|endpoint| endpoint.state == EndpointState::Enabled);
-    let deliveries = match endpoint {
-        Some(endpoint) => {
-            let wanted = |kind| kind == HappeningKind::Test || endpoint.events.contains(&kind);
-            delivery::add(tx, &happening::tell(tx, &entries, &wanted).await?, wire).await?
-        }
-        None => 0,
+    let endpoints = webhook::all_steady(tx).await?;
+    let wanted = |kind| kind == HappeningKind::Test || endpoints.iter().any(|endpoint| endpoint.wants(kind));
+    let told = match endpoints.is_empty() {
+        true => Vec::new(),
+        false => happening::tell(tx, &entries, &wanted).await?,
     };
+    let deliveries = delivery::add(tx, &endpoints, &told, wire).await?;
     notice::mark_sent(tx, &entries).await?;
     Ok(Pumped { notices: entries.len() as u64, deliveries })
 }
@@ -100,7 +99,7 @@ impl Deliveries for SqlStore {
         Ok(due)
     }
 
-    async fn claim(&self, realm: Realm, id: NoticeId, span: Duration) -> Result<Option<Claim>, Fault> {
+    async fn claim(&self, realm: Realm, id: DeliveryId, span: Duration) -> Result<Option<Claim>, Fault> {
         let claimed = self.write("claim", realm, move |tx| {
             Box::pin(async move { Ok(Outcome::Keep(delivery::claim(tx, realm, id, span).await?)) })
         });
@@ -116,16 +115,15 @@ impl Deliveries for SqlStore {
         recorded.await
     }
 
-    async fn endpoint(&self, realm: Realm) -> Result<Option<WebhookEndpoint>, Fault> {
-        self.read("webhook_endpoint", realm, |tx| Box::pin(webhook::find(tx))).await
+    async fn endpoints(&self, realm: Realm) -> Result<Vec<WebhookEndpoint>, Fault> {
+        self.read("webhook_endpoints", realm, |tx| Box::pin(webhook::all(tx))).await
     }
 
-    async fn deliveries(
-        &self,
-        realm: Realm,
-        state: Option<DeliveryState>,
-        page: Page,
-    ) -> Result<Stretch<Delivery>, Fault> {
-        self.read("deliveries", realm, move |tx| Box::pin(directory::deliveries(tx, state, page))).await
+    async fn deliveries(&self, realm: Realm, filter: DeliveryFilter, page: Page) -> Result<Stretch<Delivery>, Fault> {
+        self.read("deliveries", realm, move |tx| Box::pin(directory::deliveries(tx, filter, page))).await
+    }
+
+    async fn attempts(&self, realm: Realm, delivery: DeliveryId, limit: u16) -> Result<Vec<Attempt>, Fault> {
+        self.read("attempts", realm, move |tx| Box::pin(attempt::of_delivery(tx, delivery, limit))).await
     }
 }

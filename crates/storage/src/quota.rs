@@ -11,13 +11,21 @@ use almoner_domain::subscription::Entitlement;
 use almoner_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A customer's own quotas in the windows that are asked for, as far as these were opened, by feature.
-pub(crate) async fn of(tx: &Tx, customer: CustomerId, which: QuotaWindow) -> Result<Vec<QuotaStatement>, Trouble> {
+/// Customers' own quotas in the windows that are asked for, as far as these were opened, of each by feature.
+pub(crate) async fn of(tx: &Tx, of: Vec<(CustomerId, QuotaWindow)>) -> Result<Vec<Vec<QuotaStatement>>, Trouble> {
+    let mut told = Vec::with_capacity(of.len());
+    for (customer, which) in of {
+        told.push(of_one(tx, customer, which).await?);
+    }
+    Ok(told)
+}
+
+async fn of_one(tx: &Tx, customer: CustomerId, which: QuotaWindow) -> Result<Vec<QuotaStatement>, Trouble> {
     let own = entitlement::of_customer(tx, customer).await?.into_iter().filter(|one| one.user.is_none());
     let own: BTreeMap<EntitlementId, Entitlement> = own.map(|one| (one.id, one)).collect();
     let wanted = |one: &Entitlement| Some((one.id, start(one, which, tx.now())?));
     let wanted: BTreeSet<(EntitlementId, Timestamp)> = own.values().filter_map(wanted).collect();
-    let accounts = account::of_windows(tx, &wanted).await?;
+    let accounts = account::that_begin(tx, &wanted).await?;
     let lines = statement::lines(tx, &accounts.iter().collect::<Vec<&Account>>()).await?;
     let feature = |account: &Account| match account.owner {
         AccountOwner::Entitlement(id) => own.get(&id).map(|one| one.feature),

@@ -1,10 +1,10 @@
 //! Does the contract notice? Each bug is seeded into the adapter in memory, and a promise that is named must be broken by it.
 
 use almoner_domain::decision::Operation;
-use almoner_domain::delivery::{Attempted, Claim, Delivery, DeliveryState, Due};
+use almoner_domain::delivery::{Attempt, Attempted, Claim, Delivery, DeliveryFilter, Due, Then};
 use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::Fault;
-use almoner_domain::id::{Id, NoticeId};
+use almoner_domain::id::{DeliveryId, Id};
 use almoner_domain::movement::Cause;
 use almoner_domain::notice::Notice;
 use almoner_domain::page::{Page, Stretch};
@@ -33,6 +33,10 @@ enum Bug {
     LateRecord,
     /// What went out of the outbox comes into it again.
     PumpedTwice,
+    /// Nothing is written down of attempts.
+    LogForgotten,
+    /// Nobody counts how long an endpoint fails.
+    FailuresForgotten,
     /// Rows of all realms are seen from each.
     RealmForgotten,
     /// What is set aside is spent.
@@ -88,13 +92,21 @@ impl Seeded {
         let realms = self.store.core().realms();
         for realm in realms {
             let mut work = self.store.begin(realm).await?;
-            if let Some(endpoint) = work.webhooks().endpoint().await? {
-                work.webhooks().remove().await?;
-                work.webhooks().set(&endpoint).await?;
+            for endpoint in work.webhooks().all().await? {
+                work.webhooks().give_up(endpoint.id, "a bug").await?;
             }
             work.commit().await?;
         }
         Ok(())
+    }
+
+    /// The endpoint of an attempt is as if it had not failed.
+    async fn forget_failures(&self, claim: &Claim) -> Result<(), Fault> {
+        let mut work = self.store.begin(claim.realm).await?;
+        if let Some(endpoint) = work.webhooks().endpoint(claim.endpoint).await? {
+            work.webhooks().put(&WebhookEndpoint { failing: None, ..endpoint }).await?;
+        }
+        work.commit().await
     }
 
     /// Units that count by the bug alone.
@@ -143,7 +155,7 @@ impl Deliveries for Seeded {
         self.store.due(limit).await
     }
 
-    async fn claim(&self, realm: Realm, id: NoticeId, span: Duration) -> Result<Option<Claim>, Fault> {
+    async fn claim(&self, realm: Realm, id: DeliveryId, span: Duration) -> Result<Option<Claim>, Fault> {
         let claim = self.store.claim(realm, id, span).await?;
         let mut last = self.last.lock().expect("nobody panics with it");
         if self.bug == Bug::SharedClaim && claim.is_none() {
@@ -154,20 +166,26 @@ impl Deliveries for Seeded {
     }
 
     async fn record(&self, claim: &Claim, attempted: &Attempted) -> Result<bool, Fault> {
-        Ok(self.store.record(claim, attempted).await? || self.bug == Bug::LateRecord)
+        let recorded = self.store.record(claim, attempted).await?;
+        if self.bug == Bug::FailuresForgotten && recorded && attempted.then != Then::Delivered {
+            self.forget_failures(claim).await?;
+        }
+        Ok(recorded || self.bug == Bug::LateRecord)
     }
 
-    async fn endpoint(&self, realm: Realm) -> Result<Option<WebhookEndpoint>, Fault> {
-        self.store.endpoint(realm).await
+    async fn endpoints(&self, realm: Realm) -> Result<Vec<WebhookEndpoint>, Fault> {
+        self.store.endpoints(realm).await
     }
 
-    async fn deliveries(
-        &self,
-        realm: Realm,
-        state: Option<DeliveryState>,
-        page: Page,
-    ) -> Result<Stretch<Delivery>, Fault> {
-        self.store.deliveries(realm, state, page).await
+    async fn deliveries(&self, realm: Realm, filter: DeliveryFilter, page: Page) -> Result<Stretch<Delivery>, Fault> {
+        self.store.deliveries(realm, filter, page).await
+    }
+
+    async fn attempts(&self, realm: Realm, delivery: DeliveryId, limit: u16) -> Result<Vec<Attempt>, Fault> {
+        match self.bug {
+            Bug::LogForgotten => Ok(Vec::new()),
+            _ => self.store.attempts(realm, delivery, limit).await,
+        }
     }
 }
 
@@ -238,10 +256,12 @@ macro_rules! promise {
 }
 
 /// Each bug, and the promise that it breaks.
-const SEEDED: [(Bug, Promise); 11] = [
+const SEEDED: [(Bug, Promise); 13] = [
     (Bug::SharedClaim, promise!(delivering::an_attempt_is_one_runners_until_its_claim_runs_out)),
     (Bug::LateRecord, promise!(delivering::a_late_record_counts_for_nothing)),
     (Bug::PumpedTwice, promise!(delivering::an_entry_becomes_one_delivery_however_many_pump)),
+    (Bug::LogForgotten, promise!(delivering::each_attempt_is_logged)),
+    (Bug::FailuresForgotten, promise!(delivering::who_fails_for_five_days_is_disabled_and_others_are_told)),
     (Bug::RealmForgotten, promise!(delivering::another_realm_has_none_of_the_deliveries)),
     (Bug::RealmForgotten, promise!(spending::another_realms_usage_is_never_seen)),
     (Bug::ReservesCounted, promise!(spending::usage_is_what_was_charged)),

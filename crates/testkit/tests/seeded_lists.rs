@@ -18,9 +18,9 @@ use almoner_domain::movement::Movement;
 use almoner_domain::page::{PAGE_MAX, Page, Stretch, Take};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{
-    AllocationFilter, AuditFilter, DecisionFilter, Directory, Lists, MovementFilter, SessionFilter,
+    AllocationFilter, AuditFilter, DecisionFilter, Directory, Lists, MovementFilter, QuotaWindow, SessionFilter,
 };
-use almoner_domain::statement::EntitlementStatement;
+use almoner_domain::statement::{EntitlementStatement, QuotaStatement};
 use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Clock;
@@ -81,7 +81,7 @@ macro_rules! straight {
 straight!(u64, AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId);
 straight!(SessionId, SubscriptionId, UserId, (CustomerId, Option<UserId>), AuditFilter, SessionFilter, MovementFilter);
 straight!(Account, Agent, Session, Allocation, Customer, User, Decision, Feature, Grant, Movement, Plan, PlanVersion);
-straight!(Subscription, Option<EntitlementStatement>);
+straight!(Subscription, Option<EntitlementStatement>, (CustomerId, QuotaWindow), QuotaStatement);
 
 impl Bent for Page {
     fn asked(self, bug: Bug) -> Self {
@@ -207,6 +207,7 @@ passed_on! { Lists:
     movements_of(of: Vec<MovementFilter>, page: Page) -> Vec<Stretch<Movement>>;
     accounts_below(of: Vec<AccountId>, page: Page) -> Vec<Stretch<Account>>;
     trees(of: Vec<AllocationId>) -> Vec<Vec<Allocation>>;
+    quotas_of(of: Vec<(CustomerId, QuotaWindow)>) -> Vec<Vec<QuotaStatement>>;
     entitlements_of(of: Vec<(CustomerId, Option<UserId>)>) -> Vec<Option<EntitlementStatement>>;
 }
 

@@ -27,4 +27,4 @@ pub use jobs::{DELIVER, Failure, Handler, Jobs, JobsConfig, JobsError};
 pub use prune::Prune;
 pub use runner::{Line, Runner, RunnerParts};
 pub use sweep::Sweep;
-pub use webhook::{WebhookConfig, WebhookParts, webhooks};
+pub use webhook::{SignError, WebhookConfig, WebhookParts, catalogue, catalogue_document, public_key, webhooks, wire};

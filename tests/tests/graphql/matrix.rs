@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// A field of a root with arguments that name what the first tenant has, and whether a stranger's answer is a list, which must
 /// hold nothing of the first tenant's.
 fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
-    let Ids { card, customer, user, agent, feature, key, session, grant, delivery, policy } = ids;
+    let Ids { card, customer, user, agent, feature, key, session, grant, delivery, endpoint, policy } = ids;
     let list = |field: &str, inner: &str| vec![format!("{field} {{ edges {{ node {{ {inner} }} }} }}")];
     let order = |from: &str| {
         format!(
@@ -141,15 +141,29 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
             .map(|at| format!("removeUser(customer: \"{at}\", user: \"{user}\") {{ removed refusals {{ code }} }}"))
             .into(),
         "webhookDeliveries" => [
-            list("webhookDeliveries", "id body"),
+            list("webhookDeliveries", "id body endpointId"),
+            list(&format!("webhookDeliveries(endpoint: \"{endpoint}\")"), "id body endpointId"),
             list("webhookDeliveries(state: PENDING, last: 100)", "id body"),
         ]
         .concat(),
-        "webhookEventTypes" => vec!["webhookEventTypes { name meaning }".to_owned()],
-        "webhookEndpoint" => vec!["webhookEndpoint { url }".to_owned()],
+        "webhookAttempts" => vec![format!("webhookAttempts(delivery: \"{delivery}\") {{ id host responseBody }}")],
+        "webhookEventTypes" => vec!["webhookEventTypes { name meaning schema example }".to_owned()],
+        "webhookEndpoints" => vec!["webhookEndpoints { id url }".to_owned()],
+        "webhookEndpoint" => id_of(field, endpoint, "id url"),
         "resendDelivery" => id_of(field, delivery, "delivery { id } refusals { code }"),
-        // Of these the asker has its own, or may not have one.
-        "setWebhookEndpoint" | "rotateWebhookSecret" | "removeWebhookEndpoint" | "sendTestEvent" => Vec::new(),
+        "changeWebhookEndpoint" => vec![format!(
+            "changeWebhookEndpoint(input: {{ id: \"{endpoint}\", url: \"https://thief.invalid/\", enabled: true }}) \
+             {{ endpoint {{ id }} refusals {{ code }} }}"
+        )],
+        "rotateWebhookSecret" => id_of(field, endpoint, "webhook { secret } refusals { code }"),
+        "removeWebhookEndpoint" => id_of(field, endpoint, "removed refusals { code }"),
+        "sendTestEvent" => id_of(field, endpoint, "eventId refusals { code }"),
+        "replayDeliveries" => vec![format!(
+            "replayDeliveries(input: {{ endpoint: \"{endpoint}\", since: \"2026-01-01T00:00:00Z\" }}) \
+             {{ count refusals {{ code }} }}"
+        )],
+        // The asker's own.
+        "addWebhookEndpoint" => Vec::new(),
         // These take the asker's own names alone; another's cannot be said.
         "removeFeature" | "removePlan" => Vec::new(),
         "closeAllocation" | "revokeAllocation" => id_of(field, card, "allocation { id } refusals { code }"),
@@ -233,6 +247,7 @@ struct Ids {
     session: String,
     grant: String,
     delivery: String,
+    endpoint: String,
     policy: String,
 }
 
@@ -255,6 +270,7 @@ impl Ids {
         )
         .await;
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
+        let (endpoint, delivery) = delivery(staff).await;
         let id = |nouns, name| server.shop.id(nouns, name);
         Self {
             card,
@@ -265,28 +281,33 @@ impl Ids {
             key: text(&seen["apiKeys"][0]["id"]),
             session: text(&seen["node"]["session"]["id"]),
             grant: text(&granted["issueGrant"]["grant"]["id"]),
-            delivery: delivery(staff).await,
+            delivery,
+            endpoint,
             policy: id("policies", "support-tickets"),
         }
     }
 
     fn all(&self) -> Vec<&str> {
-        let Self { card, customer, user, agent, feature, key, session, grant, delivery, policy } = self;
-        vec![card, customer, user, agent, feature, key, session, grant, delivery, policy]
+        let Self { card, customer, user, agent, feature, key, session, grant, delivery, endpoint, policy } = self;
+        vec![card, customer, user, agent, feature, key, session, grant, delivery, endpoint, policy]
     }
 }
 
-/// A delivery that is on its way, to nobody.
-async fn delivery(staff: &Client) -> String {
-    let test = "mutation { setWebhookEndpoint(input: { url: \"https://hooks.invalid/\" }) { refusals { message } }
-        sendTestEvent { deliveryId refusals { message } } }";
-    let id = data(staff, test, json!({})).await["sendTestEvent"]["deliveryId"].clone();
-    let query = "{ webhookDeliveries { edges { node { id } } } }";
-    eventually("the delivery is there", async || {
-        data(staff, query, json!({})).await.to_string().contains(id.as_str()?).then_some(())
-    })
-    .await;
-    id.as_str().expect("an id").to_owned()
+/// An endpoint, and a delivery that is on its way there, to nobody.
+async fn delivery(staff: &Client) -> (String, String) {
+    let add =
+        "mutation { addWebhookEndpoint(input: { url: \"https://hooks.invalid/\" }) { webhook { endpoint { id } } } }";
+    let added = data(staff, add, json!({})).await["addWebhookEndpoint"]["webhook"]["endpoint"]["id"].clone();
+    let endpoint = added.as_str().expect("an id").to_owned();
+    let test = format!("mutation {{ sendTestEvent(id: \"{endpoint}\") {{ eventId refusals {{ message }} }} }}");
+    let event = data(staff, &test, json!({})).await["sendTestEvent"]["eventId"].clone();
+    let event = event.as_str().expect("an id");
+    let query = format!("{{ webhookDeliveries(event: \"{event}\") {{ edges {{ node {{ id }} }} }} }}");
+    let delivery = eventually("the delivery is there", async || {
+        let found = data(staff, &query, json!({})).await;
+        found["webhookDeliveries"]["edges"][0]["node"]["id"].as_str().map(str::to_owned)
+    });
+    (endpoint, delivery.await)
 }
 
 /// The fields of a root, as the schema lists them.
@@ -334,7 +355,7 @@ pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Data
     let server = Server::start(database).await;
     let staff = server.client().with_key(&server.shop.operator_key);
     let ids = Ids::of(&server, &staff).await;
-    let Ids { card, customer, user, key, session, grant, delivery, policy, .. } = &ids;
+    let Ids { card, customer, user, key, session, grant, delivery, endpoint, policy, .. } = &ids;
     let strangers = [
         Stranger {
             who: "another tenant's operator",
@@ -344,17 +365,17 @@ pub(crate) async fn every_field_asked_by_a_stranger_finds_nothing(database: Data
         Stranger {
             who: "another customer's program",
             client: customer_key(&staff, "customer: \"bolt-store\"").await,
-            hidden: vec![card, customer, user, key, session, grant, delivery, policy],
+            hidden: vec![card, customer, user, key, session, grant, delivery, endpoint, policy],
         },
         Stranger {
             who: "another customer's user",
             client: customer_key(&staff, "customer: \"bolt-store\", user: \"cy\"").await,
-            hidden: vec![card, customer, user, key, session, grant, delivery, policy],
+            hidden: vec![card, customer, user, key, session, grant, delivery, endpoint, policy],
         },
         Stranger {
             who: "a member of the same customer",
             client: customer_key(&staff, "customer: \"acme-shop\", user: \"ben\"").await,
-            hidden: vec![card, user, key, session, grant, delivery, policy],
+            hidden: vec![card, user, key, session, grant, delivery, endpoint, policy],
         },
     ];
     let before = view(&staff).await;
@@ -496,7 +517,7 @@ pub(crate) async fn each_role_does_what_it_may(database: Database) {
         assert_eq!(code(client, feature).await, "FORBIDDEN", "the catalogue is the tenant's");
         let gate = "issueKey(input: { kind: GATE, name: \"x\" }) { refusals { code } }";
         assert_eq!(code(client, gate).await, "FORBIDDEN", "so are gates");
-        let hook = "setWebhookEndpoint(input: { url: \"https://hooks.invalid/\" }) { refusals { code } }";
+        let hook = "addWebhookEndpoint(input: { url: \"https://hooks.invalid/\" }) { refusals { code } }";
         assert_eq!(code(client, hook).await, "FORBIDDEN", "and what its systems hear");
     }
     let user = |id: &str| {

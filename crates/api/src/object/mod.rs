@@ -40,7 +40,9 @@ pub(crate) use queue::QueueObject;
 pub(crate) use schedule::ScheduleObject;
 pub(crate) use subscription::SubscriptionNode;
 pub(crate) use usage::{UsageInput, UsageObject, usage_cost};
-pub(crate) use webhook::{DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
+pub(crate) use webhook::{
+    AttemptObject, DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject, SignatureSchemeName,
+};
 
 use almoner_domain::time::Timestamp;
 use async_graphql::{ID, Interface};

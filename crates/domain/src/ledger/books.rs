@@ -204,7 +204,21 @@ impl<'e> Books<'e> {
     /// Writes an entry to the outbox.
     pub fn announce(&mut self, event: Event) {
         let id = self.new_id::<NoticeId>();
-        self.notices.push(Notice { id, at: self.now, event });
+        let allocation = match event {
+            Event::AllocationCreated(id) | Event::AllocationEnded(id, _) => Some(id),
+            Event::ThresholdReached(account) | Event::Exhausted(account) => {
+                match self.accounts.find(account).map(|account| account.owner) {
+                    Some(AccountOwner::Allocation(id)) => Some(id),
+                    Some(AccountOwner::Entitlement(_)) | None => None,
+                }
+            }
+            Event::LeaseInDoubt(_)
+            | Event::EntitlementReset(_)
+            | Event::SubscriptionChanged(_)
+            | Event::EndpointDisabled(_)
+            | Event::Test(_) => None,
+        };
+        self.notices.push(Notice { id, at: self.now, event, allocation });
     }
 
     /// Announces that an account's use has crossed a mark since it stood at `used_before`.

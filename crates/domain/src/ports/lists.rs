@@ -106,13 +106,12 @@ pub trait Lists: Send + Sync {
     /// All that was carved from allocations, from each and from what was carved from it, parents before children; at most
     /// [`TREE_MAX`] of each.
     async fn trees(&self, realm: Realm, of: Vec<AllocationId>) -> Result<Vec<Vec<Allocation>>, Fault>;
-    /// A customer's own quotas in their current or last windows, by feature, as far as these were opened.
-    async fn quotas(
+    /// Customers' own quotas in their current or last windows, of each by feature, as far as these were opened.
+    async fn quotas_of(
         &self,
         realm: Realm,
-        customer: CustomerId,
-        which: QuotaWindow,
-    ) -> Result<Vec<QuotaStatement>, Fault>;
+        of: Vec<(CustomerId, QuotaWindow)>,
+    ) -> Result<Vec<Vec<QuotaStatement>>, Fault>;
     /// What customers, or their users, may use now; none where there is no such customer or user.
     async fn entitlements_of(
         &self,

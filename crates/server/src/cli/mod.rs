@@ -15,6 +15,7 @@ mod serve;
 mod statement;
 mod table;
 mod tenant;
+mod webhook;
 
 use clap::{Parser, Subcommand};
 use load::{Common, Loaded};
@@ -44,6 +45,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Issue, list, revoke and rotate API keys.
     Keys(keys::KeysArgs),
+    /// Where a tenant's systems hear of what happens: add, list, remove, test and rotate.
+    Webhook(webhook::WebhookArgs),
     /// What to do about units that a lost gate had in memory.
     Leases(leases::LeasesArgs),
     /// Print the usage periods that a subscription would have.
@@ -81,6 +84,7 @@ fn run(common: &Common, command: Command) -> Done {
         Command::Demo(args) => demo::run(common, args),
         Command::Doctor(args) => doctor::run(common, &args),
         Command::Keys(args) => keys::run(common, args),
+        Command::Webhook(args) => webhook::run(common, args),
         Command::Leases(args) => leases::run(common, args),
         Command::Calendar(args) => calendar::run(&args),
         Command::Statement(args) => statement::run(common, args),

@@ -83,6 +83,18 @@ fn word(period: Period) -> &'static str {
 /// Where units stand, in the order in which they are told.
 const POCKETS: [Pocket; 6] = [Pocket::Used, Pocket::Free, Pocket::Carved, Pocket::Held, Pocket::Leased, Pocket::Lapsed];
 
+/// Where units of a quota stand, in words.
+fn stands(pocket: Pocket) -> &'static str {
+    match pocket {
+        Pocket::Used => "spent straight from the quota",
+        Pocket::Free => "free",
+        Pocket::Carved => "in shares and allocations",
+        Pocket::Held => "set aside",
+        Pocket::Leased => "with gates",
+        Pocket::Lapsed => "lapsed",
+    }
+}
+
 fn object(statement: &CustomerStatement, period: Period) -> Value {
     let quota = |quota: &FeatureStatement| {
         let (scale, line, window) = (scale(quota), &quota.quota.line, &quota.quota.window);
@@ -99,6 +111,7 @@ fn object(statement: &CustomerStatement, period: Period) -> Value {
             "start": window.start.to_string(),
             "end": window.end.map(|end| end.to_string()),
             "granted": line.balance.granted().display(scale),
+            "spent": quota.spent.display(scale),
             "agents": quota.agents.iter().map(agent).collect::<Vec<_>>(),
         });
         for pocket in POCKETS {
@@ -127,10 +140,12 @@ fn text(statement: &CustomerStatement, period: Period) -> String {
         text.push_str(&format!("\n{} ({})\n{} to {end}\n", quota.feature.name, quota.feature.key, window.start));
         let amount = |units: Units| units.display(scale);
         let granted = [["granted".to_owned(), amount(line.balance.granted())]];
-        // What is nowhere is not told, but for what was used.
-        let told = POCKETS.iter().filter(|pocket| **pocket == Pocket::Used || !line.balance.get(**pocket).is_zero());
-        let rows = told.map(|pocket| [format!("  {}", pocket.as_str()), amount(line.balance.get(*pocket))]);
-        text.push_str(&table::render(["", ""], &granted.into_iter().chain(rows).collect::<Vec<_>>()));
+        let spent = [["spent".to_owned(), amount(quota.spent)]];
+        // What is nowhere is not told.
+        let told = POCKETS.iter().filter(|pocket| !line.balance.get(**pocket).is_zero());
+        let rows = told.map(|pocket| [format!("  {}", stands(*pocket)), amount(line.balance.get(*pocket))]);
+        let rows: Vec<_> = granted.into_iter().chain(rows).chain(spent).collect();
+        text.push_str(&table::render(["", ""], &rows));
         let row = |used: &AgentUse| {
             let agent = used.agent.as_ref().map_or("no agent", |agent| agent.external_id.as_str());
             [format!("  by {agent}"), amount(used.units), format!("{} calls, {} denied", used.calls, used.denied)]

@@ -9,3 +9,4 @@ mod keys;
 mod seed;
 mod serve;
 mod statement;
+mod webhook;

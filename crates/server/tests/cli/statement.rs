@@ -22,8 +22,9 @@ fn a_statement_tells_each_quota_of_the_period() {
     ];
     assert_eq!(features, expected);
     let credits = &quotas[2];
-    let amounts = ["granted", "used", "free", "carved", "held", "leased", "lapsed"].map(|name| credits[name].clone());
-    assert_eq!(amounts, ["5000", "0", "5000", "0", "0", "0", "0"].map(Value::from));
+    let amounts =
+        ["granted", "spent", "used", "free", "carved", "held", "leased", "lapsed"].map(|name| credits[name].clone());
+    assert_eq!(amounts, ["5000", "0", "0", "5000", "0", "0", "0", "0"].map(Value::from));
     assert!(credits["start"].as_str().unwrap() < credits["end"].as_str().unwrap());
     assert!(printed(folder.path(), &asked).contains("Credits (credits)"));
 

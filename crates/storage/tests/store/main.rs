@@ -18,3 +18,4 @@ mod racing;
 mod feeding;
 mod catalogue;
 mod usage;
+mod webhooks;

@@ -22,6 +22,7 @@ use almoner_domain::tenant::{Environment, Realm, Tenant};
 use almoner_domain::text::{ExternalId, FeatureKey, Name, Named, SessionKey, SessionKind};
 use almoner_domain::time::{Clock, Timestamp};
 use almoner_domain::units::{Scale, Units};
+use almoner_migrations::{Migrator, MigratorTrait};
 use almoner_storage::{SqlStore, StoreOptions};
 use almoner_testkit::author;
 use almoner_testkit::postgres::{TestDatabase, postgres};
@@ -61,6 +62,12 @@ impl Keep {
             Self::Postgres(database) => database.url().to_owned(),
         }
     }
+}
+
+/// How many steps down take a migration away, and all after it.
+pub(crate) fn down_to(migration: &str) -> u32 {
+    let later = Migrator::migrations().iter().rev().position(|one| one.name().ends_with(migration)).unwrap();
+    u32::try_from(later).unwrap() + 1
 }
 
 /// The number of a thing.

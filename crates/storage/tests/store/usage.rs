@@ -1,6 +1,6 @@
 //! Usage equals what the ledger charged, however decisions come.
 
-use crate::support::{ADA, BACKGROUND, BOTH, CUSTOMER, GENERATE, Shop, id, mark, raise, units};
+use crate::support::{ADA, BACKGROUND, BOTH, CUSTOMER, GENERATE, Shop, down_to, id, mark, raise, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::decision::{Decision, Denial, Level, Operation, Reason, Use, UseKind, Verdict};
 use almoner_domain::id::{AccountId, AgentId, AllocationId, SessionId};
@@ -65,7 +65,7 @@ impl Shop {
     /// An installation that has usage already gets the same table as one that tells of it now.
     async fn days_of_sessions_are_made_of_their_hours(&self) {
         let owner = Database::connect(self.keep.url()).await.unwrap();
-        Migrator::down(&owner, Some(2)).await.unwrap();
+        Migrator::down(&owner, Some(down_to("usage_session_days"))).await.unwrap();
         Migrator::up(&owner, None).await.unwrap();
         owner.close().await.unwrap();
         self.sound().await;

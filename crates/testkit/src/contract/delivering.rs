@@ -1,16 +1,24 @@
-//! From the outbox to an endpoint: each entry once, each attempt by one runner, until it is heard or given up.
+//! From the outbox to endpoints: each entry once, each attempt by one runner, until it is heard or given up.
 
 use super::World;
 use crate::image_shop::{MONTH_END, at};
 use almoner_domain::address::Callable;
-use almoner_domain::delivery::{Attempted, Claim, Delivery, DeliveryState, Then};
-use almoner_domain::happening::{Happening, HappeningKind};
-use almoner_domain::id::{Id, NoticeId};
+use almoner_domain::audit::{Action, AuthorRole};
+use almoner_domain::delivery::{
+    Attempted, Claim, Delivery, DeliveryFilter, DeliveryState, Exchange, Replay, Replayed, Then,
+};
+use almoner_domain::happening::{Happening, HappeningKind, Holder, Topic};
+use almoner_domain::id::{AllocationId, DeliveryId, EndpointId, Id, NoticeId};
 use almoner_domain::lease::Wish;
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::page::{Page, Take};
+use almoner_domain::ports::{AuditFilter, Retention};
 use almoner_domain::tenant::{Environment, Realm};
-use almoner_domain::webhook::{EndpointState, SealedSecret, WebhookEndpoint, WebhookUrl};
+use almoner_domain::text::Name;
+use almoner_domain::time::Timestamp;
+use almoner_domain::webhook::{
+    DisableReason, EndpointState, SealedSecret, SignatureScheme, WebhookEndpoint, WebhookUrl,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +26,25 @@ use std::time::Duration;
 /// How long a runner has an attempt.
 pub(super) const SPAN: Duration = Duration::from_secs(30);
 /// The receiver took it.
-pub(super) const HEARD: Attempted = Attempted { status: Some(200), error: None, then: Then::Delivered };
+pub(super) fn heard() -> Attempted {
+    Attempted { status: Some(200), error: None, then: Then::Delivered, exchange: Exchange::default() }
+}
 
 /// What happened and to whom, as one line.
 pub(super) fn wire(told: &Happening) -> String {
-    let Some(about) = &told.about else { return told.kind.as_str().to_owned() };
+    let kind = told.kind.as_str();
+    let about = match &told.topic {
+        Topic::Units(about) => about,
+        Topic::Subscription(told) => {
+            let state = if told.subscription.ended_at.is_some() { "ended" } else { "runs" };
+            return format!(
+                "{kind} of {}: {} {} {state}",
+                told.customer.external_id, told.plan.external_id, told.version
+            );
+        }
+        Topic::Endpoint(endpoint) => return format!("{kind}: {}", endpoint.url.host()),
+        Topic::Trial(_) => return kind.to_owned(),
+    };
     let people = [
         Some(about.customer.external_id.as_str()),
         about.user.as_ref().map(|user| user.external_id.as_str()),
@@ -33,29 +55,59 @@ pub(super) fn wire(told: &Happening) -> String {
     let mut lines: Vec<String> =
         about.lines.iter().map(|line| format!("{} {}", line.feature.key, line.balance.granted().get())).collect();
     lines.sort();
-    format!("{} for {}: {}", told.kind.as_str(), whom.join("/"), lines.join(", "))
+    format!("{kind} for {}: {}", whom.join("/"), lines.join(", "))
 }
 
-/// The shop has an endpoint that wants to hear of these from now on.
-pub(super) async fn listen(w: &World, events: impl IntoIterator<Item = HappeningKind>) {
+/// Which it is of all that happened to its allocation.
+fn numbered(told: &Happening) -> String {
+    let Topic::Units(about) = &told.topic else { return String::new() };
+    let Holder::Allocation(allocation) = &about.holder else { return format!("{:?}", told.sequence) };
+    format!("{} {} {}", allocation.id, told.sequence.unwrap_or_default(), told.kind.as_str())
+}
+
+/// The endpoint that most of this is about.
+pub(super) fn hooks() -> EndpointId {
+    EndpointId::least_at(Timestamp::from_micros(1_000))
+}
+
+fn other_hooks() -> EndpointId {
+    EndpointId::least_at(Timestamp::from_micros(2_000))
+}
+
+async fn put(w: &World, id: EndpointId, host: &str, events: impl IntoIterator<Item = HappeningKind>) {
     let now = w.clock_now();
     let endpoint = WebhookEndpoint {
-        url: WebhookUrl::parse("https://hooks.example.com/", Callable::Public).unwrap(),
+        id,
+        url: WebhookUrl::parse(&format!("https://{host}/"), Callable::Public).unwrap(),
+        description: Some(Name::parse("the shop's own").unwrap()),
         events: events.into_iter().collect(),
+        callable: Callable::Public,
+        scheme: SignatureScheme::V1,
         secret: SealedSecret(vec![1]),
+        public_key: None,
         previous: Some((SealedSecret(vec![2]), now.saturating_add(SPAN))),
         state: EndpointState::Enabled,
+        failing: None,
         created_at: now,
         changed_at: now,
     };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
-    work.webhooks().set(&endpoint).await.unwrap();
+    work.webhooks().put(&endpoint).await.unwrap();
     work.commit().await.unwrap();
+}
+
+/// The shop has an endpoint that wants to hear of these from now on.
+pub(super) async fn listen(w: &World, events: impl IntoIterator<Item = HappeningKind>) {
+    put(w, hooks(), "hooks.example.com", events).await;
+}
+
+async fn endpoint(w: &World, id: EndpointId) -> Option<WebhookEndpoint> {
+    w.deliveries.endpoints(w.shop.realm).await.unwrap().into_iter().find(|endpoint| endpoint.id == id)
 }
 
 /// Puts a trial into the outbox.
 pub(super) async fn announce(w: &World) -> NoticeId {
-    let notice = Notice { id: w.id(), at: w.clock_now(), event: Event::Test };
+    let notice = Notice { id: w.id(), at: w.clock_now(), event: Event::Test(hooks()), allocation: None };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     work.webhooks().announce(&notice).await.unwrap();
     work.commit().await.unwrap();
@@ -63,13 +115,13 @@ pub(super) async fn announce(w: &World) -> NoticeId {
 }
 
 /// Puts a trial into the outbox and takes it out again.
-pub(super) async fn tried(w: &World) -> NoticeId {
-    let id = announce(w).await;
+pub(super) async fn tried(w: &World) -> DeliveryId {
+    let notice = announce(w).await;
     w.deliveries.pump(100, wire).await.unwrap();
-    id
+    all(w).await.into_iter().find(|one| one.notice == notice).expect("a delivery").id
 }
 
-pub(super) async fn claimed(w: &World, id: NoticeId) -> Option<Claim> {
+pub(super) async fn claimed(w: &World, id: DeliveryId) -> Option<Claim> {
     w.deliveries.claim(w.shop.realm, id, SPAN).await.unwrap()
 }
 
@@ -79,19 +131,25 @@ pub(super) async fn record(w: &World, claim: &Claim, attempted: &Attempted) -> b
 
 /// Deliveries of the shop, newest first.
 pub(super) async fn all(w: &World) -> Vec<Delivery> {
-    w.deliveries.deliveries(w.shop.realm, None, Page::first(100)).await.unwrap().entries
+    w.deliveries.deliveries(w.shop.realm, DeliveryFilter::default(), Page::first(100)).await.unwrap().entries
 }
 
-async fn delivery(w: &World, id: NoticeId) -> Delivery {
+async fn delivery(w: &World, id: DeliveryId) -> Delivery {
     all(w).await.into_iter().find(|one| one.id == id).expect("a delivery")
 }
 
-async fn due(w: &World) -> Vec<NoticeId> {
+async fn due(w: &World) -> Vec<DeliveryId> {
     w.deliveries.due(100).await.unwrap().into_iter().map(|due| due.id).collect()
 }
 
 fn missed(w: &World, again_in_s: u64) -> Attempted {
-    Attempted { status: Some(500), error: Some("busy".to_owned()), then: Then::Again(w.in_seconds(again_in_s)) }
+    let exchange = Exchange {
+        headers: vec![("webhook-id".to_owned(), "ntc_1".to_owned())],
+        response: Some("not now".to_owned()),
+        took: Duration::from_millis(12),
+    };
+    let then = Then::Again(w.in_seconds(again_in_s));
+    Attempted { status: Some(500), error: Some("busy".to_owned()), then, exchange }
 }
 
 async fn payloads(w: &World) -> BTreeSet<String> {
@@ -117,7 +175,7 @@ pub async fn an_entry_becomes_one_delivery_however_many_pump(w: &World) {
     }
     assert_eq!((told, w.deliveries.pump(5, wire).await.unwrap().notices), (20, 0));
     let all = all(w).await;
-    let ids: BTreeSet<NoticeId> = all.iter().map(|one| one.id).collect();
+    let ids: BTreeSet<NoticeId> = all.iter().map(|one| one.notice).collect();
     assert_eq!((all.len(), ids.len(), due(w).await.len()), (20, 20, 20));
     let first = &all[0];
     assert_eq!((first.state, first.attempts, first.created_at), (DeliveryState::Pending, 0, w.clock_now()));
@@ -131,8 +189,8 @@ pub async fn nothing_is_kept_for_who_does_not_listen(w: &World) {
     listen(w, HappeningKind::subscribable()).await;
     assert_eq!(w.deliveries.pump(100, wire).await.unwrap().notices, 0);
     assert_eq!(all(w).await, []);
-    let heard = tried(w).await;
-    assert_eq!(delivery(w, heard).await.event, HappeningKind::Test);
+    let told = tried(w).await;
+    assert_eq!(delivery(w, told).await.event, HappeningKind::Test);
 }
 
 /// An endpoint hears of what it asked for, and of trials.
@@ -206,14 +264,14 @@ pub async fn a_late_record_counts_for_nothing(w: &World) {
     let first = claimed(w, id).await.expect("it is due");
     w.pass(30);
     let second = claimed(w, id).await.expect("it is due again");
-    assert!(!record(w, &first, &HEARD).await, "somebody else has it");
+    assert!(!record(w, &first, &heard()).await, "somebody else has it");
     assert_eq!(delivery(w, id).await.state, DeliveryState::Pending);
     assert!(record(w, &second, &missed(w, 60)).await);
-    assert!(!record(w, &second, &HEARD).await, "it was recorded");
+    assert!(!record(w, &second, &heard()).await, "it was recorded");
     w.pass(60);
     let third = claimed(w, id).await.expect("it is due again");
     w.pass(30);
-    assert!(record(w, &third, &HEARD).await, "its time was over, but nobody else has it");
+    assert!(record(w, &third, &heard()).await, "its time was over, but nobody else has it");
     assert_eq!((delivery(w, id).await.state, due(w).await), (DeliveryState::Delivered, vec![]));
 }
 
@@ -237,7 +295,12 @@ pub async fn what_fails_is_tried_again_until_it_is_given_up(w: &World) {
     assert_eq!(w.deliveries.due(1).await.unwrap(), found[..1]);
     let last = claimed(w, one).await.expect("it is due");
     assert_eq!(last.attempt, 2);
-    let away = Attempted { status: None, error: Some("no answer".to_owned()), then: Then::GiveUp };
+    let away = Attempted {
+        status: None,
+        error: Some("no answer".to_owned()),
+        then: Then::GiveUp,
+        exchange: Exchange::default(),
+    };
     assert!(record(w, &last, &away).await);
     let ended = delivery(w, one).await;
     assert_eq!((ended.state, ended.finished_at), (DeliveryState::Failed, Some(w.clock_now())));
@@ -259,7 +322,7 @@ pub async fn what_ended_is_delivered_again_on_demand(w: &World) {
         (done, seen)
     };
     assert!(!again(true).await.0, "it is still tried");
-    record(w, &claimed(w, id).await.expect("it is due"), &HEARD).await;
+    record(w, &claimed(w, id).await.expect("it is due"), &heard()).await;
     assert!(again(false).await.0);
     assert_eq!(due(w).await, [], "that was not committed");
     w.pass(5);
@@ -276,44 +339,215 @@ pub async fn what_ended_is_delivered_again_on_demand(w: &World) {
 /// With the endpoint goes what was on its way there; who is at it just then records nothing any more.
 pub async fn what_has_nowhere_to_go_is_given_up(w: &World) {
     listen(w, HappeningKind::subscribable()).await;
-    let (heard, at_it, left) = (tried(w).await, tried(w).await, tried(w).await);
-    record(w, &claimed(w, heard).await.expect("it is due"), &HEARD).await;
+    let (told, at_it, left) = (tried(w).await, tried(w).await, tried(w).await);
+    record(w, &claimed(w, told).await.expect("it is due"), &heard()).await;
     let late = claimed(w, at_it).await.expect("it is due");
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
-    assert!(work.webhooks().deliver_again(heard).await.unwrap());
-    assert!(work.webhooks().remove().await.unwrap());
-    assert!(!work.webhooks().remove().await.unwrap(), "it was removed");
+    assert!(work.webhooks().deliver_again(told).await.unwrap());
+    assert!(work.webhooks().remove(hooks()).await.unwrap());
+    assert!(!work.webhooks().remove(hooks()).await.unwrap(), "it was removed");
     work.commit().await.unwrap();
-    assert!(!record(w, &late, &HEARD).await);
-    for id in [heard, at_it, left] {
+    assert!(!record(w, &late, &heard()).await);
+    for id in [told, at_it, left] {
         let delivery = delivery(w, id).await;
         assert_eq!((delivery.state, delivery.finished_at), (DeliveryState::Failed, Some(w.clock_now())));
         assert!(delivery.last_error.is_some(), "{delivery:?}");
         assert_eq!(claimed(w, id).await, None);
     }
-    assert_eq!((w.deliveries.endpoint(w.shop.realm).await.unwrap(), due(w).await), (None, vec![]));
+    assert_eq!((w.deliveries.endpoints(w.shop.realm).await.unwrap(), due(w).await), (vec![], vec![]));
 }
 
-/// A receiver that says that it is gone for good is told nothing more, until the endpoint is set anew.
+/// A receiver that says that it is gone for good is told nothing more, until the endpoint is set anew. What it misses is listed.
 pub async fn who_is_gone_for_good_is_told_nothing(w: &World) {
     listen(w, HappeningKind::subscribable()).await;
     let (one, other) = (tried(w).await, tried(w).await);
     let (claim, late) = (claimed(w, one).await.expect("it is due"), claimed(w, other).await.expect("it is due"));
-    let gone = Attempted { status: Some(410), error: Some("gone".to_owned()), then: Then::Gone };
+    let error = Some("gone".to_owned());
+    let gone = Attempted { status: Some(410), error, then: Then::Gone, exchange: Exchange::default() };
     assert!(record(w, &claim, &gone).await);
-    assert!(!record(w, &late, &HEARD).await, "it was given up");
+    assert!(!record(w, &late, &heard()).await, "it was given up");
     for id in [one, other] {
         let delivery = delivery(w, id).await;
         assert_eq!((delivery.state, delivery.finished_at), (DeliveryState::Failed, Some(w.clock_now())));
         assert!(delivery.last_error.is_some(), "{delivery:?}");
     }
-    let found = w.deliveries.endpoint(w.shop.realm).await.unwrap().expect("an endpoint");
-    assert_eq!(found.state, EndpointState::Gone(w.clock_now()));
-    let unheard = tried(w).await;
-    assert!(all(w).await.iter().all(|delivery| delivery.id != unheard));
+    let found = endpoint(w, hooks()).await.expect("an endpoint");
+    assert_eq!(found.state, EndpointState::Disabled(DisableReason::Gone, w.clock_now()));
+    let unheard = delivery(w, tried(w).await).await;
+    assert_eq!((unheard.state, unheard.attempts), (DeliveryState::Failed, 0));
+    assert_eq!((unheard.last_error.as_deref(), due(w).await), (Some(DisableReason::Gone.sentence()), vec![]));
     listen(w, HappeningKind::subscribable()).await;
-    let heard = tried(w).await;
-    assert_eq!(due(w).await, [heard], "from now on it is told again");
+    let told = tried(w).await;
+    assert_eq!(due(w).await, [told], "from now on it is told again");
+}
+
+/// Each endpoint that wants to hear of an event has a delivery of its own, under the same id; what becomes of one is nothing to
+/// another.
+pub async fn each_endpoint_has_a_delivery_of_its_own(w: &World) {
+    listen(w, [HappeningKind::AllocationCreated]).await;
+    // Of all there is.
+    put(w, other_hooks(), "other.example.com", []).await;
+    w.allocation(&[(w.shop.generate.id, 1)]).await;
+    let trial = tried(w).await;
+    let all = all(w).await;
+    let to = |id: EndpointId| all.iter().filter(|one| one.endpoint == id).collect::<Vec<_>>();
+    let [test, mine] = to(hooks())[..] else { panic!("{all:?}") };
+    assert_eq!((test.id, mine.event), (trial, HappeningKind::AllocationCreated));
+    let [others] = to(other_hooks())[..] else { panic!("a trial is for the endpoint that is tried: {all:?}") };
+    assert_eq!((others.notice, &others.payload), (mine.notice, &mine.payload));
+    let claim = claimed(w, others.id).await.expect("it is due");
+    assert_eq!((claim.url.host(), claim.endpoint, claim.notice), ("other.example.com", other_hooks(), mine.notice));
+    assert!(record(w, &claim, &missed(w, 60)).await);
+    let claim = claimed(w, mine.id).await.expect("it is due, whatever became of the other");
+    assert!(record(w, &claim, &heard()).await);
+    let mut work = w.store.begin(w.shop.realm).await.unwrap();
+    assert_eq!(work.webhooks().all().await.unwrap().len(), 2);
+    work.webhooks().remove(hooks()).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(delivery(w, others.id).await.state, DeliveryState::Pending, "that was another's");
+    let asked = DeliveryFilter { endpoint: Some(other_hooks()), notice: Some(mine.notice), state: None };
+    let found = w.deliveries.deliveries(w.shop.realm, asked, Page::first(9)).await.unwrap().entries;
+    assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [others.id]);
+}
+
+/// An endpoint at which every attempt fails for five days is disabled, others are told, and the trail says so; one that hears
+/// anything meanwhile is not.
+pub async fn who_fails_for_five_days_is_disabled_and_others_are_told(w: &World) {
+    listen(w, [HappeningKind::EndpointDisabled]).await;
+    put(w, other_hooks(), "other.example.com", [HappeningKind::EndpointDisabled]).await;
+    let day = 24 * 3_600;
+    for (days, hears) in [(0, false), (1, false), (2, true), (3, false), (4, false), (5, false), (6, false), (7, false)]
+    {
+        w.clock.set(at("2026-11-01T00:00:00Z").saturating_add(Duration::from_secs(days * day)));
+        let claim = claimed(w, tried(w).await).await.expect("it is due");
+        assert!(record(w, &claim, &if hears { heard() } else { missed(w, 60) }).await);
+    }
+    let found = endpoint(w, hooks()).await.expect("an endpoint");
+    assert!(found.is_enabled(), "it heard on the third day: {found:?}");
+    let left = tried(w).await;
+    w.pass(day);
+    let claim = claimed(w, tried(w).await).await.expect("it is due");
+    assert!(record(w, &claim, &missed(w, 60)).await);
+    let found = endpoint(w, hooks()).await.expect("an endpoint");
+    assert_eq!(found.state, EndpointState::Disabled(DisableReason::Failing, w.clock_now()));
+    assert_eq!(delivery(w, left).await.state, DeliveryState::Failed);
+    w.deliveries.pump(100, wire).await.unwrap();
+    let told: Vec<Delivery> =
+        all(w).await.into_iter().filter(|one| one.event == HappeningKind::EndpointDisabled).collect();
+    let [told] = &told[..] else { panic!("it is told once, and not to itself: {told:?}") };
+    assert_eq!((told.endpoint, told.payload.as_str()), (other_hooks(), "webhook.endpoint_disabled: hooks.example.com"));
+    let trail = w.directory.audit(w.shop.realm, AuditFilter::default(), Page::first(9)).await.unwrap().entries;
+    let signed = trail.iter().find(|entry| entry.action == Action::DisableWebhook).expect("an entry");
+    assert_eq!((signed.subject.as_str(), signed.author.role), (hooks().to_string().as_str(), AuthorRole::Runner));
+}
+
+/// What ended is replayed by event or by time, the same deliveries under the same ids, and all of it or nothing.
+pub async fn what_ended_is_replayed_by_event_or_by_time(w: &World) {
+    listen(w, HappeningKind::subscribable()).await;
+    let begin = w.clock_now();
+    let mut ids = Vec::new();
+    for fails in [true, false, false] {
+        let id = tried(w).await;
+        let then = if fails { Then::GiveUp } else { Then::Delivered };
+        let claim = claimed(w, id).await.expect("it is due");
+        record(w, &claim, &Attempted { then, ..heard() }).await;
+        ids.push((id, claim.notice));
+        w.pass(10);
+    }
+    let pending = tried(w).await;
+    let replay = async |of, only_failed, limit| {
+        let mut work = w.store.begin(w.shop.realm).await.unwrap();
+        let asked = Replay { endpoint: hooks(), of, only_failed };
+        let done = work.webhooks().replay(&asked, limit).await.unwrap();
+        work.commit().await.unwrap();
+        done
+    };
+    let whole = Replayed::Between(begin, w.in_seconds(1));
+    assert_eq!(replay(whole, false, 2).await, None, "there are three");
+    assert_eq!(due(w).await, [pending], "nothing was done");
+    assert_eq!(replay(Replayed::Between(begin, begin), false, 9).await, Some(0), "an end is not within");
+    assert_eq!(replay(Replayed::Event(ids[1].1), true, 9).await, Some(0), "it was heard");
+    assert_eq!(replay(Replayed::Event(ids[1].1), false, 9).await, Some(1));
+    assert_eq!(replay(whole, true, 9).await, Some(1), "one failed");
+    assert_eq!(due(w).await.len(), 3);
+    assert_eq!(replay(whole, false, 9).await, Some(1), "others are on their way already");
+    let asked = Replay { endpoint: other_hooks(), of: whole, only_failed: false };
+    let mut work = w.store.begin(w.shop.realm).await.unwrap();
+    assert_eq!(work.webhooks().replay(&asked, 9).await.unwrap(), Some(0), "that is another's");
+    drop(work);
+    let claim = claimed(w, ids[1].0).await.expect("it is due");
+    assert_eq!((claim.attempt, claim.notice), (1, ids[1].1));
+}
+
+/// The log tells of each attempt whose end was recorded, newest first, and goes with its delivery.
+pub async fn each_attempt_is_logged(w: &World) {
+    listen(w, HappeningKind::subscribable()).await;
+    let id = tried(w).await;
+    let first = claimed(w, id).await.expect("it is due");
+    let missed = missed(w, 60);
+    record(w, &first, &missed).await;
+    w.pass(60);
+    let lost = claimed(w, id).await.expect("it is due");
+    w.pass(30);
+    let third = claimed(w, id).await.expect("it is due again");
+    assert!(!record(w, &lost, &missed).await);
+    record(w, &third, &heard()).await;
+    let log = async |limit| w.deliveries.attempts(w.shop.realm, id, limit).await.unwrap();
+    let [last, begun] = &log(9).await[..] else { panic!("{:?}", log(9).await) };
+    assert_eq!(
+        (last.number, last.status, last.at, &last.exchange),
+        (3, Some(200), w.clock_now(), &Exchange::default())
+    );
+    assert_eq!((begun.number, begun.status, begun.at, begun.delivery), (1, Some(500), first.begun_at, id));
+    assert_eq!((begun.host.as_str(), begun.error.as_deref()), ("hooks.example.com", Some("busy")));
+    assert_eq!(begun.exchange, missed.exchange);
+    assert_eq!(log(1).await.len(), 1);
+    let other = w.other_shop().await.realm;
+    assert_eq!(w.deliveries.attempts(other, id, 9).await.unwrap(), []);
+    w.pass(1);
+    let keep = Retention { changes: u64::MAX, notices: Duration::ZERO, decisions: None };
+    assert_eq!(w.pruning.prune(keep, 9).await.unwrap().deliveries, 1);
+    assert_eq!(log(9).await, []);
+}
+
+/// What happens to an allocation is numbered from 1, whatever happens to others; what happens to an entitlement is not.
+pub async fn what_happens_to_an_allocation_is_numbered(w: &World) {
+    listen(w, HappeningKind::subscribable()).await;
+    let generate = w.shop.generate.id;
+    let (one, other) = (w.allocation(&[(generate, 10)]).await, w.allocation(&[(generate, 1)]).await);
+    let gate = w.gate().await;
+    let mut lease = gate.lease(w, w.generations(&one), 10).await;
+    lease.used = 10;
+    gate.say(w, &mut lease, Wish::Keep).await;
+    w.close(other.allocation.id).await;
+    w.close(one.allocation.id).await;
+    w.deliveries.pump(100, numbered).await.unwrap();
+    let of = |id: AllocationId, names: &[&str]| {
+        (1..).zip(names).map(|(number, name)| format!("{id} {number} allocation.{name}")).collect::<Vec<_>>()
+    };
+    let mut expected = of(one.allocation.id, &["created", "threshold", "exhausted", "closed"]);
+    expected.extend(of(other.allocation.id, &["created", "closed"]));
+    assert_eq!(payloads(w).await, expected.into_iter().collect());
+    let spent = w.quota(w.shop.describe.id).await.account;
+    let mut lease = gate.lease(w, spent, 1_600).await;
+    lease.used = 1_600;
+    gate.say(w, &mut lease, Wish::Keep).await;
+    w.deliveries.pump(100, numbered).await.unwrap();
+    assert!(payloads(w).await.contains("None"));
+}
+
+/// A subscription that begins or ends is told with its plan.
+pub async fn a_subscription_that_changes_is_told(w: &World) {
+    listen(w, [HappeningKind::SubscriptionChanged]).await;
+    let mut work = w.store.begin(w.shop.realm).await.unwrap();
+    let running = work.subscriptions().running(w.shop.acme.id).await.unwrap().expect("a subscription");
+    assert!(work.subscriptions().end(running.id, w.clock_now()).await.unwrap());
+    let event = Event::SubscriptionChanged(running.id);
+    let notice = Notice { id: w.id(), at: w.clock_now(), event, allocation: None };
+    work.webhooks().announce(&notice).await.unwrap();
+    work.commit().await.unwrap();
+    w.deliveries.pump(100, wire).await.unwrap();
+    assert_eq!(payloads(w).await, BTreeSet::from(["subscription.changed of acme-shop: pro 1 ended".to_owned()]));
 }
 
 /// Deliveries are listed newest first, page by page, and by where they stand.
@@ -324,12 +558,13 @@ pub async fn deliveries_are_listed_newest_first(w: &World) {
         w.pass(1);
         ids.insert(0, tried(w).await);
     }
-    record(w, &claimed(w, ids[1]).await.expect("it is due"), &HEARD).await;
+    record(w, &claimed(w, ids[1]).await.expect("it is due"), &heard()).await;
     let listed = async |state, page: Page| {
-        let found = w.deliveries.deliveries(w.shop.realm, state, page).await.unwrap();
+        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
+        let found = w.deliveries.deliveries(w.shop.realm, filter, page).await.unwrap();
         (found.entries.iter().map(|one| one.id).collect::<Vec<_>>(), found.before, found.after)
     };
-    let after = |id: NoticeId| Page { after: Some(id.uuid()), ..Page::first(2) };
+    let after = |id: DeliveryId| Page { after: Some(id.uuid()), ..Page::first(2) };
     assert_eq!(listed(None, Page::first(2)).await, (ids[..2].to_vec(), false, true));
     assert_eq!(listed(None, after(ids[1])).await, (ids[2..4].to_vec(), true, true));
     assert_eq!(listed(None, Page { take: Take::Last(2), ..Page::first(0) }).await, (ids[3..].to_vec(), true, false));
@@ -344,16 +579,21 @@ pub async fn another_realm_has_none_of_the_deliveries(w: &World) {
     let id = tried(w).await;
     let other = w.other_shop().await.realm;
     for realm in [other, Realm { environment: Environment::Test, ..w.shop.realm }] {
-        assert_eq!(w.deliveries.endpoint(realm).await.unwrap(), None, "{realm}");
-        assert_eq!(w.deliveries.deliveries(realm, None, Page::first(9)).await.unwrap().entries, [], "{realm}");
+        assert_eq!(w.deliveries.endpoints(realm).await.unwrap(), [], "{realm}");
+        assert_eq!(
+            w.deliveries.deliveries(realm, DeliveryFilter::default(), Page::first(9)).await.unwrap().entries,
+            [],
+            "{realm}"
+        );
         assert_eq!(w.deliveries.claim(realm, id, SPAN).await.unwrap(), None, "{realm}");
         let mut work = w.store.begin(realm).await.unwrap();
         assert_eq!(work.webhooks().delivery(id).await.unwrap(), None, "{realm}");
-        assert!(!work.webhooks().remove().await.unwrap(), "{realm}");
+        assert_eq!(work.webhooks().endpoint(hooks()).await.unwrap(), None, "{realm}");
+        assert!(!work.webhooks().remove(hooks()).await.unwrap(), "{realm}");
     }
     let claim = claimed(w, id).await.expect("it is due");
-    assert!(!record(w, &Claim { realm: other, ..claim.clone() }, &HEARD).await);
-    assert!(record(w, &claim, &HEARD).await);
+    assert!(!record(w, &Claim { realm: other, ..claim.clone() }, &heard()).await);
+    assert!(record(w, &claim, &heard()).await);
     let mut work = w.store.begin(other).await.unwrap();
     assert!(!work.webhooks().deliver_again(id).await.unwrap(), "it has ended, but elsewhere");
 }

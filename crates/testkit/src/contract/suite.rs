@@ -212,6 +212,12 @@ macro_rules! contract_suite {
                 what_ended_is_delivered_again_on_demand
                 what_has_nowhere_to_go_is_given_up
                 who_is_gone_for_good_is_told_nothing
+                each_endpoint_has_a_delivery_of_its_own
+                who_fails_for_five_days_is_disabled_and_others_are_told
+                what_ended_is_replayed_by_event_or_by_time
+                each_attempt_is_logged
+                what_happens_to_an_allocation_is_numbered
+                a_subscription_that_changes_is_told
                 deliveries_are_listed_newest_first
                 another_realm_has_none_of_the_deliveries;
             pruning:

@@ -219,7 +219,10 @@ pub async fn unknown_subjects_are_told_apart(w: &World) {
 
 /// What a quota came to is told after its window has ended, as it ended; and that of the current one beside it.
 pub async fn the_last_window_is_told_as_it_ended(w: &World) {
-    let quotas = async |which| w.lists.quotas(w.shop.realm, w.shop.acme.id, which).await.unwrap();
+    let quotas = async |which| {
+        let of = vec![(w.shop.bolt.id, QuotaWindow::Last), (w.shop.acme.id, which)];
+        w.lists.quotas_of(w.shop.realm, of).await.unwrap().pop().expect("one for each")
+    };
     assert_eq!(quotas(QuotaWindow::Current).await, [], "nobody has opened it");
     let account = w.quota(w.shop.generate.id).await.account;
     let gate = w.gate().await;
@@ -241,5 +244,7 @@ pub async fn the_last_window_is_told_as_it_ended(w: &World) {
         assert_eq!(generations.window.contains(end), which == QuotaWindow::Current);
         stands(&generations.line, &pockets);
     }
-    assert_eq!(w.lists.quotas(w.other_shop().await.realm, w.shop.acme.id, QuotaWindow::Last).await.unwrap(), []);
+    let of = vec![(w.shop.acme.id, QuotaWindow::Last)];
+    let elsewhere = w.lists.quotas_of(w.other_shop().await.realm, of).await.unwrap();
+    assert_eq!(elsewhere, [Vec::new()]);
 }

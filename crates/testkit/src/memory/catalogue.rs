@@ -30,7 +30,7 @@ pub(super) struct Catalogue {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) entitlements: Vec<Entitlement>,
     pub(super) keys: Vec<ApiKey>,
-    pub(super) webhook: Option<WebhookEndpoint>,
+    pub(super) webhooks: Vec<WebhookEndpoint>,
 }
 
 /// Who may use what at an instant, as far as the catalogue knows.

@@ -1,15 +1,18 @@
-//! From the outbox to an endpoint: the pump, and the claims of runners on what is on its way.
+//! From the outbox to endpoints: the pump, and the claims of runners on what is on its way.
 
 use super::core::Core;
 use super::page::{ListOrder, cut};
 use super::ports::MemoryStore;
 use super::rows::Rows;
 use super::table::Eye;
-use almoner_domain::delivery::{Attempted, Claim, Delivery, DeliveryState, Due, Then};
+use almoner_domain::audit::{Action, AuditEntry, Author};
+use almoner_domain::delivery::{
+    Attempt, Attempted, Claim, Delivery, DeliveryFilter, DeliveryState, Due, Replay, Replayed, Then,
+};
 use almoner_domain::fault::{Fault, FaultKind};
-use almoner_domain::happening::{Happening, HappeningKind};
-use almoner_domain::id::NoticeId;
-use almoner_domain::notice::Notice;
+use almoner_domain::happening::Happening;
+use almoner_domain::id::{AttemptId, AuditId, DeliveryId, EndpointId, Id, NoticeId};
+use almoner_domain::notice::{Event, Notice};
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::ports::{Deliveries, Pumped, Wire};
 use almoner_domain::tenant::Realm;
@@ -29,29 +32,46 @@ pub(super) struct Parcel {
 /// What is done to deliveries without an attempt.
 #[derive(Clone, Copy)]
 pub(super) enum Deed {
-    /// All that are still to be made are given up, for this reason.
-    GiveUp(&'static str),
+    /// All that are still to be made to an endpoint are given up, for this reason.
+    GiveUp(EndpointId, &'static str),
     /// One that ended is due again.
-    Again(NoticeId),
+    Again(DeliveryId),
 }
 
 impl Parcel {
-    /// One that is due at once.
-    fn new(happening: &Happening, wire: Wire, now: Timestamp) -> Self {
+    /// One that is due at once, or that failed before it began: its endpoint is disabled.
+    fn new(id: DeliveryId, endpoint: &WebhookEndpoint, happening: &Happening, payload: String, now: Timestamp) -> Self {
+        let (state, last_error) = match endpoint.state {
+            EndpointState::Enabled => (DeliveryState::Pending, None),
+            EndpointState::Disabled(why, _) => (DeliveryState::Failed, Some(why.sentence().to_owned())),
+        };
         let delivery = Delivery {
-            id: happening.notice,
+            id,
+            endpoint: endpoint.id,
+            notice: happening.notice,
             event: happening.kind,
-            payload: wire(happening),
-            state: DeliveryState::Pending,
+            payload,
+            state,
             attempts: 0,
             created_at: now,
             next_attempt_at: now,
             last_attempt_at: None,
             last_status: None,
-            last_error: None,
-            finished_at: None,
+            last_error,
+            finished_at: (state != DeliveryState::Pending).then_some(now),
         };
         Self { delivery, claimed_until: None }
+    }
+
+    /// Is it to be made again?
+    pub(super) fn is_asked_for(&self, asked: &Replay) -> bool {
+        let delivery = &self.delivery;
+        let is_of_it = match asked.of {
+            Replayed::Event(notice) => delivery.notice == notice,
+            Replayed::Between(since, until) => since <= delivery.created_at && delivery.created_at < until,
+        };
+        let stands = if asked.only_failed { delivery.state == DeliveryState::Failed } else { !self.is_pending() };
+        delivery.endpoint == asked.endpoint && is_of_it && stands
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -65,7 +85,7 @@ impl Parcel {
 
     pub(super) fn suffer(&mut self, deed: Deed, now: Timestamp) {
         match deed {
-            Deed::GiveUp(why) if self.is_pending() => {
+            Deed::GiveUp(endpoint, why) if endpoint == self.delivery.endpoint && self.is_pending() => {
                 (self.delivery.state, self.delivery.finished_at) = (DeliveryState::Failed, Some(now));
                 (self.delivery.last_error, self.claimed_until) = (Some(why.to_owned()), None);
             }
@@ -74,7 +94,7 @@ impl Parcel {
                 (self.delivery.next_attempt_at, self.delivery.finished_at) = (now, None);
                 self.delivery.last_error = None;
             }
-            Deed::GiveUp(_) | Deed::Again(_) => {}
+            Deed::GiveUp(..) | Deed::Again(_) => {}
         }
     }
 
@@ -91,9 +111,10 @@ impl Parcel {
 }
 
 impl Rows {
-    /// The endpoint of a realm, while it is told of what happens.
-    fn listening(&self, realm: Realm) -> Option<&WebhookEndpoint> {
-        self.catalogue(realm)?.webhook.as_ref().filter(|endpoint| endpoint.state == EndpointState::Enabled)
+    /// An endpoint, while it is told of what happens.
+    fn listening(&self, realm: Realm, id: EndpointId) -> Option<&WebhookEndpoint> {
+        let mut all = self.catalogue(realm)?.webhooks.iter();
+        all.find(|endpoint| endpoint.id == id && endpoint.is_enabled())
     }
 
     /// Entries of the outbox that no pump has gone through, the oldest first, each with its owner.
@@ -115,22 +136,30 @@ impl Core {
         for realm in realms {
             for (_, notice) in entries.iter().filter(|(owner, _)| *owner == realm).take(limit) {
                 pumped.notices += 1;
-                pumped.deliveries += u64::from(self.prepare(now, realm, notice, wire));
+                pumped.deliveries += self.prepare(now, realm, notice, wire);
             }
         }
         pumped
     }
 
-    /// Goes through one entry. Is there a new delivery of it?
-    fn prepare(&mut self, now: Timestamp, realm: Realm, notice: &Notice, wire: Wire) -> bool {
+    /// Goes through one entry, and answers how many new deliveries there are of it.
+    fn prepare(&mut self, now: Timestamp, realm: Realm, notice: &Notice, wire: Wire) -> u64 {
         let eye = self.eye(realm);
         self.rows.sent.put(eye, notice.id, now);
-        let Some(endpoint) = self.rows.listening(realm) else { return false };
-        let wanted = |told: &Happening| told.kind == HappeningKind::Test || endpoint.events.contains(&told.kind);
-        let told = self.rows.tell(eye, notice).filter(wanted);
-        let Some(told) = told.filter(|_| self.rows.parcels.find(eye, notice.id).is_none()) else { return false };
-        self.rows.parcels.put(eye, notice.id, Parcel::new(&told, wire, now));
-        true
+        let Some(told) = self.rows.tell(eye, notice) else { return 0 };
+        let all = self.rows.catalogue(realm).map(|catalogue| catalogue.webhooks.clone()).unwrap_or_default();
+        let mut prepared = 0;
+        for endpoint in all.iter().filter(|endpoint| endpoint.hears(&told)) {
+            let same =
+                |parcel: &&Parcel| (parcel.delivery.endpoint, parcel.delivery.notice) == (endpoint.id, notice.id);
+            if self.rows.parcels.seen(eye).any(|parcel| same(&parcel)) {
+                continue;
+            }
+            let id = DeliveryId::new(now, &*self.entropy);
+            self.rows.parcels.put(eye, id, Parcel::new(id, endpoint, &told, wire(&told), now));
+            prepared += 1;
+        }
+        prepared
     }
 
     /// Deliveries whose next attempt is due and that nobody is at, at most so many of each realm.
@@ -148,25 +177,36 @@ impl Core {
         &mut self,
         now: Timestamp,
         realm: Realm,
-        id: NoticeId,
+        id: DeliveryId,
         span: Duration,
     ) -> Result<Option<Claim>, Fault> {
         let eye = self.eye(realm);
         let due = self.rows.parcels.find(eye, id).filter(|parcel| parcel.is_due(now));
         let Some(mut parcel) = due.cloned() else { return Ok(None) };
-        let Some(endpoint) = self.rows.listening(realm) else {
+        let Some(endpoint) = self.rows.listening(realm, parcel.delivery.endpoint).cloned() else {
             // Whoever took the endpoint away gave up what was on its way there.
             return Err(Fault { operation: "claim", kind: FaultKind::Broken, source: None });
         };
-        let previous = endpoint.previous.as_ref().filter(|(_, until)| now < *until).map(|(secret, _)| secret);
-        let secrets = std::iter::once(&endpoint.secret).chain(previous).cloned().collect();
-        let (url, until) = (endpoint.url.clone(), now.saturating_add(span));
+        let until = now.saturating_add(span);
         parcel.claimed_until = Some(until);
         parcel.delivery.attempts += 1;
         parcel.delivery.last_attempt_at = Some(now);
-        let (attempt, payload) = (parcel.delivery.attempts, parcel.delivery.payload.clone());
+        let delivery = parcel.delivery.clone();
         self.rows.parcels.put(eye, id, parcel);
-        Ok(Some(Claim { realm, id, attempt, url, secrets, payload, until }))
+        Ok(Some(Claim {
+            realm,
+            id,
+            notice: delivery.notice,
+            attempt: delivery.attempts,
+            endpoint: endpoint.id,
+            secrets: endpoint.signing(now),
+            url: endpoint.url,
+            callable: endpoint.callable,
+            scheme: endpoint.scheme,
+            payload: delivery.payload,
+            begun_at: now,
+            until,
+        }))
     }
 
     /// Records what came of a claimed attempt; false where the claim is not the last one any more.
@@ -176,20 +216,48 @@ impl Core {
         let Some(mut parcel) = self.rows.parcels.find(eye, claim.id).filter(mine).cloned() else { return false };
         parcel.attempted(attempted, now);
         self.rows.parcels.put(eye, claim.id, parcel);
-        if attempted.then == Then::Gone {
-            self.find_gone(now, claim);
-        }
+        let id = AttemptId::new(now, &*self.entropy);
+        let attempt = Attempt {
+            id,
+            delivery: claim.id,
+            number: claim.attempt,
+            at: claim.begun_at,
+            host: claim.url.host().to_owned(),
+            status: attempted.status,
+            error: attempted.error.clone(),
+            exchange: attempted.exchange.clone(),
+        };
+        self.rows.attempts.put(eye, id, attempt);
+        self.judge(now, claim, attempted.then);
         true
     }
 
-    /// Nothing more is told where the receiver said that it is gone, unless the endpoint is elsewhere by now.
-    fn find_gone(&mut self, now: Timestamp, claim: &Claim) {
+    /// What an attempt makes of its endpoint, unless that is elsewhere by now.
+    fn judge(&mut self, now: Timestamp, claim: &Claim, then: Then) {
         let Some(catalogue) = self.rows.catalogues.get_mut(&claim.realm) else { return };
-        let there = |e: &&mut WebhookEndpoint| e.url == claim.url && e.state == EndpointState::Enabled;
-        let Some(endpoint) = catalogue.webhook.as_mut().filter(there) else { return };
-        endpoint.state = EndpointState::Gone(now);
+        let there = |e: &&mut WebhookEndpoint| e.id == claim.endpoint && e.url == claim.url;
+        let Some(endpoint) = catalogue.webhooks.iter_mut().find(there) else { return };
+        let Some(after) = endpoint.after(then, now) else { return };
+        *endpoint = after.clone();
         catalogue.version += 1;
-        self.do_to_all(now, claim.realm, Deed::GiveUp("the receiver said that it is gone for good"));
+        if let EndpointState::Disabled(why, at) = after.state {
+            self.do_to_all(now, claim.realm, Deed::GiveUp(after.id, why.sentence()));
+            let id = NoticeId::new(at, &*self.entropy);
+            let notice = Notice { id, at, event: Event::EndpointDisabled(after.id), allocation: None };
+            let eye = self.eye(claim.realm);
+            self.rows.announce(eye, vec![notice]);
+            let id = AuditId::new(at, &*self.entropy);
+            let entry = AuditEntry {
+                id,
+                at,
+                author: Author::runner(),
+                action: Action::DisableWebhook,
+                subject: after.id.to_string(),
+                customer: None,
+                note: why.as_str().to_owned(),
+            };
+            self.rows.audit.put(eye, id, entry);
+        }
     }
 
     pub(super) fn do_to_all(&mut self, now: Timestamp, realm: Realm, deed: Deed) {
@@ -202,9 +270,13 @@ impl Core {
     }
 
     /// Deliveries of a realm, newest first.
-    pub fn deliveries(&self, realm: Realm, state: Option<DeliveryState>, page: Page) -> Stretch<Delivery> {
+    pub fn deliveries(&self, realm: Realm, filter: DeliveryFilter, page: Page) -> Stretch<Delivery> {
         let all = self.rows.parcels.seen(self.eye(realm)).map(|parcel| &parcel.delivery);
-        let wanted = all.filter(|delivery| state.is_none_or(|state| delivery.state == state));
+        let wanted = all.filter(|delivery| {
+            filter.endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
+                && filter.notice.is_none_or(|notice| delivery.notice == notice)
+                && filter.state.is_none_or(|state| delivery.state == state)
+        });
         cut(wanted, |delivery| delivery.id, ListOrder::NewestFirst, page)
     }
 }
@@ -221,7 +293,7 @@ impl Deliveries for MemoryStore {
         Ok(core.due(now, limit))
     }
 
-    async fn claim(&self, realm: Realm, id: NoticeId, span: Duration) -> Result<Option<Claim>, Fault> {
+    async fn claim(&self, realm: Realm, id: DeliveryId, span: Duration) -> Result<Option<Claim>, Fault> {
         let (mut core, now) = self.here("claim")?;
         core.claim(now, realm, id, span)
     }
@@ -231,17 +303,21 @@ impl Deliveries for MemoryStore {
         Ok(core.record(now, claim, attempted))
     }
 
-    async fn endpoint(&self, realm: Realm) -> Result<Option<WebhookEndpoint>, Fault> {
-        let (core, _) = self.here("webhook_endpoint")?;
-        Ok(core.rows.catalogue(realm).and_then(|catalogue| catalogue.webhook.clone()))
+    async fn endpoints(&self, realm: Realm) -> Result<Vec<WebhookEndpoint>, Fault> {
+        let (core, _) = self.here("webhook_endpoints")?;
+        Ok(core.rows.catalogue(realm).map(|catalogue| catalogue.webhooks.clone()).unwrap_or_default())
     }
 
-    async fn deliveries(
-        &self,
-        realm: Realm,
-        state: Option<DeliveryState>,
-        page: Page,
-    ) -> Result<Stretch<Delivery>, Fault> {
-        Ok(self.here("deliveries")?.0.deliveries(realm, state, page))
+    async fn deliveries(&self, realm: Realm, filter: DeliveryFilter, page: Page) -> Result<Stretch<Delivery>, Fault> {
+        Ok(self.here("deliveries")?.0.deliveries(realm, filter, page))
+    }
+
+    async fn attempts(&self, realm: Realm, delivery: DeliveryId, limit: u16) -> Result<Vec<Attempt>, Fault> {
+        let (core, _) = self.here("attempts")?;
+        let mut found: Vec<Attempt> =
+            core.rows.attempts.seen(core.eye(realm)).filter(|attempt| attempt.delivery == delivery).cloned().collect();
+        found.reverse();
+        found.truncate(usize::from(limit));
+        Ok(found)
     }
 }

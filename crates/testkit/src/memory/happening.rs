@@ -3,8 +3,8 @@
 use super::rows::Rows;
 use super::table::Eye;
 use almoner_domain::account::{Account, AccountOwner};
-use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line};
-use almoner_domain::id::{AccountId, AllocationId};
+use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::id::{AccountId, AllocationId, SubscriptionId};
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::principal::Principals;
 use almoner_domain::time::Timestamp;
@@ -13,11 +13,18 @@ impl Rows {
     /// What an entry tells of; none of what no webhook does.
     pub(super) fn tell(&self, eye: Eye, notice: &Notice) -> Option<Happening> {
         use HappeningKind as Kind;
-        let (kind, about) = match notice.event {
-            Event::Test => (Kind::Test, None),
+        let (kind, topic) = match notice.event {
+            Event::Test(id) => (Kind::Test, Topic::Trial(id)),
             Event::LeaseInDoubt(_) => return None,
+            Event::EndpointDisabled(id) => {
+                let endpoint = self.catalogue(eye.realm)?.webhooks.iter().find(|endpoint| endpoint.id == id)?;
+                (Kind::EndpointDisabled, Topic::Endpoint(Box::new(endpoint.clone())))
+            }
+            Event::SubscriptionChanged(id) => {
+                (Kind::SubscriptionChanged, Topic::Subscription(Box::new(self.subscribed(eye, id)?)))
+            }
             Event::AllocationCreated(id) | Event::AllocationEnded(id, _) => {
-                (Kind::parse(notice.event.parts().0)?, Some(self.about_allocation(eye, id)?))
+                (Kind::parse(notice.event.parts().0)?, Topic::Units(Box::new(self.about_allocation(eye, id)?)))
             }
             Event::ThresholdReached(id) => {
                 self.of_account(eye, id, Kind::AllocationThreshold, Kind::EntitlementThreshold)?
@@ -25,7 +32,20 @@ impl Rows {
             Event::Exhausted(id) => self.of_account(eye, id, Kind::AllocationExhausted, Kind::EntitlementExhausted)?,
             Event::EntitlementReset(id) => self.of_account(eye, id, Kind::EntitlementReset, Kind::EntitlementReset)?,
         };
-        Some(Happening { notice: notice.id, kind, at: notice.at, about })
+        let sequence = self.numbers.find(eye, notice.id).copied();
+        Some(Happening { notice: notice.id, kind, at: notice.at, sequence, topic })
+    }
+
+    fn subscribed(&self, eye: Eye, id: SubscriptionId) -> Option<Subscribed> {
+        let known = self.catalogue(eye.realm)?;
+        let subscription = known.subscriptions.iter().find(|subscription| subscription.id == id)?.clone();
+        let version = known.versions.iter().find(|version| version.id == subscription.plan_version)?;
+        Some(Subscribed {
+            customer: known.customers.iter().find(|customer| customer.id == subscription.customer)?.clone(),
+            plan: known.plans.iter().find(|plan| plan.id == version.plan)?.clone(),
+            version: version.number,
+            subscription,
+        })
     }
 
     /// Of one kind where an allocation owns the account, else of the other.
@@ -35,7 +55,7 @@ impl Rows {
         id: AccountId,
         allocations: HappeningKind,
         entitlements: HappeningKind,
-    ) -> Option<(HappeningKind, Option<About>)> {
+    ) -> Option<(HappeningKind, Topic)> {
         let account = self.accounts.find(eye, id)?;
         let (kind, holder, window_end) = match account.owner {
             AccountOwner::Entitlement(id) => (entitlements, Holder::Entitlement(id), account.window.end),
@@ -45,7 +65,8 @@ impl Rows {
                 (allocations, Holder::Allocation(Box::new(allocation)), Some(expires_at))
             }
         };
-        Some((kind, Some(self.about(eye, account.principals, holder, &[account], window_end)?)))
+        let about = self.about(eye, account.principals, holder, &[account], window_end)?;
+        Some((kind, Topic::Units(Box::new(about))))
     }
 
     fn about_allocation(&self, eye: Eye, id: AllocationId) -> Option<About> {

@@ -151,14 +151,13 @@ impl Lists for MemoryStore {
         Ok(of.into_iter().map(|root| core.tree(core.eye(realm), root)).collect())
     }
 
-    async fn quotas(
+    async fn quotas_of(
         &self,
         realm: Realm,
-        customer: CustomerId,
-        which: QuotaWindow,
-    ) -> Result<Vec<QuotaStatement>, Fault> {
-        let (core, now) = self.here("quotas")?;
-        Ok(core.quotas(now, realm, customer, which))
+        of: Vec<(CustomerId, QuotaWindow)>,
+    ) -> Result<Vec<Vec<QuotaStatement>>, Fault> {
+        let (core, now) = self.here("quotas_of")?;
+        Ok(of.into_iter().map(|(customer, which)| core.quotas(now, realm, customer, which)).collect())
     }
     async fn entitlements_of(
         &self,

@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::ports::MemoryStore;
 use almoner_domain::fault::Fault;
+use almoner_domain::id::AttemptId;
 use almoner_domain::notice::Notice;
 use almoner_domain::ports::{DECISIONS_KEPT_MIN, Pruned, Pruning, Retention};
 use almoner_domain::tenant::Realm;
@@ -66,6 +67,14 @@ impl Core {
         for (realm, id) in &gone {
             let eye = self.eye(*realm);
             self.rows.parcels.remove(eye, *id);
+            let of_it: Vec<AttemptId> = self
+                .rows
+                .attempts
+                .seen(eye)
+                .filter(|attempt| attempt.delivery == *id)
+                .map(|attempt| attempt.id)
+                .collect();
+            of_it.into_iter().for_each(|attempt| self.rows.attempts.remove(eye, attempt));
         }
         gone.len() as u64
     }

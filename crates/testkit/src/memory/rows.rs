@@ -10,10 +10,12 @@ use almoner_domain::agent::Session;
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::audit::AuditEntry;
 use almoner_domain::decision::Decision;
+use almoner_domain::delivery::Attempt;
 use almoner_domain::grant::Grant;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{
-    AccountId, AllocationId, AuditId, DecisionId, GrantId, HoldId, LeaseId, NodeId, NoticeId, SessionId,
+    AccountId, AllocationId, AttemptId, AuditId, DecisionId, DeliveryId, GrantId, HoldId, LeaseId, NodeId, NoticeId,
+    SessionId,
 };
 use almoner_domain::lease::Lease;
 use almoner_domain::ledger::Books;
@@ -60,7 +62,11 @@ pub(super) struct Rows {
     pub(super) notices: Vec<(Realm, Notice)>,
     /// When a pump went through an entry of the outbox.
     pub(super) sent: Table<NoticeId, Timestamp>,
-    pub(super) parcels: Table<NoticeId, Parcel>,
+    /// Numbers of what happened to allocations: the last one of each, and that of each entry.
+    pub(super) sequences: Table<AllocationId, u64>,
+    pub(super) numbers: Table<NoticeId, u64>,
+    pub(super) parcels: Table<DeliveryId, Parcel>,
+    pub(super) attempts: Table<AttemptId, Attempt>,
     pub(super) changes: Vec<(Realm, Change)>,
     /// Entries of the feed that were before those.
     pub(super) changes_pruned: usize,
@@ -122,6 +128,18 @@ impl Rows {
         books.holds.load(id, hold.clone());
     }
 
+    /// Writes entries to the outbox, each with the next number of its allocation.
+    pub(super) fn announce(&mut self, eye: Eye, notices: Vec<Notice>) {
+        for notice in notices {
+            if let Some(allocation) = notice.allocation {
+                let number = self.sequences.find(eye, allocation).copied().unwrap_or_default() + 1;
+                self.sequences.put(eye, allocation, number);
+                self.numbers.put(eye, notice.id, number);
+            }
+            self.notices.push((eye.realm, notice));
+        }
+    }
+
     /// Writes back what books added and changed.
     pub(super) fn write_back(&mut self, eye: Eye, books: Books<'_>) {
         for row in books.accounts.added().chain(books.accounts.changed()) {
@@ -141,7 +159,7 @@ impl Rows {
             self.grants.put(eye, grant.id, grant);
         }
         self.movements.extend(books.movements.into_iter().map(owned(eye.realm)));
-        self.notices.extend(books.notices.into_iter().map(|row| (eye.realm, row)));
+        self.announce(eye, books.notices);
         self.changes.extend(books.changes.into_iter().map(|row| (eye.realm, row)));
     }
 }

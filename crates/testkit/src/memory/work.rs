@@ -9,7 +9,7 @@ use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
-use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, NoticeId, PlanId, PolicyId, SubscriptionId, UserId};
+use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, PolicyId, SubscriptionId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::notice::{Change, Notice};
 use almoner_domain::plan::{Plan, PlanVersion};
@@ -112,12 +112,14 @@ impl MemoryWork {
         &mut self.deeds
     }
 
-    /// A delivery with what was done to it.
-    pub(super) fn parcel(&self, id: NoticeId) -> Option<Parcel> {
+    /// Deliveries with what was done to them.
+    pub(super) fn parcels(&self) -> Vec<Parcel> {
         let core = self.store.core();
-        let mut parcel = core.rows.parcels.find(core.eye(self.realm), id).cloned()?;
-        self.deeds.iter().for_each(|deed| parcel.suffer(*deed, self.now));
-        Some(parcel)
+        let mut parcels: Vec<Parcel> = core.rows.parcels.seen(core.eye(self.realm)).cloned().collect();
+        for deed in &self.deeds {
+            parcels.iter_mut().for_each(|parcel| parcel.suffer(*deed, self.now));
+        }
+        parcels
     }
 }
 
@@ -184,7 +186,7 @@ impl Work for MemoryWork {
         }
         let eye = core.eye(self.realm);
         self.audit.into_iter().for_each(|entry| core.rows.audit.put(eye, entry.id, entry));
-        core.rows.notices.extend(self.notices.into_iter().map(|notice| (self.realm, notice)));
+        core.rows.announce(eye, self.notices);
         for deed in self.deeds {
             core.do_to_all(self.now, self.realm, deed);
         }

@@ -8,10 +8,21 @@ mod deliver;
 mod pump;
 mod sign;
 mod wire;
+mod catalogue;
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod outage;
+
+pub use catalogue::{catalogue, catalogue_document};
+pub use sign::{SignError, public_key};
+pub use wire::wire;
 
 use crate::chore::Chore;
 use crate::jobs::{DELIVER, Jobs};
 use crate::runner::Line;
+use address::MachineNames;
 use almoner_domain::address::Callable;
 use almoner_domain::delivery::Retries;
 use almoner_domain::entropy::Entropy;
@@ -61,7 +72,7 @@ pub struct WebhookParts {
 pub fn webhooks(parts: WebhookParts) -> Result<(Arc<dyn Chore>, Line), reqwest::Error> {
     let WebhookParts { deliveries, seal, clock, entropy, jobs, config } = parts;
     let pump = Pump::new(Arc::clone(&deliveries), jobs, Arc::clone(&clock), config.interval);
-    let deliver = Deliver::new(deliveries, seal, clock, entropy, config)?;
+    let deliver = Deliver::new(deliveries, seal, clock, entropy, config, Arc::new(MachineNames))?;
     let line = Line { queue: DELIVER, concurrency: ATTEMPTS_AT_ONCE_MAX, handler: Arc::new(deliver) };
     Ok((Arc::new(pump), line))
 }

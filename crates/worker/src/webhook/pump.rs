@@ -4,7 +4,7 @@ use super::wire::wire;
 use crate::chore::Chore;
 use crate::jobs::{DELIVER, Failure, Jobs};
 use almoner_domain::delivery::Due;
-use almoner_domain::id::NoticeId;
+use almoner_domain::id::DeliveryId;
 use almoner_domain::ports::Deliveries;
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::time::Clock;
@@ -66,7 +66,7 @@ fn write(due: Due) -> String {
 }
 
 /// What a task is about; none where it is no task of this queue.
-pub(super) fn read(task: &str) -> Option<(Realm, NoticeId)> {
+pub(super) fn read(task: &str) -> Option<(Realm, DeliveryId)> {
     let (realm, id) = task.split_once(' ')?;
     let (tenant, environment) = realm.split_once('/')?;
     let realm = Realm { tenant: tenant.parse().ok()?, environment: Environment::parse(environment)? };
@@ -81,9 +81,9 @@ mod tests {
     #[test]
     fn a_task_reads_back_as_itself() {
         let realm = Realm { tenant: TenantId::from_uuid(uuid(1)), environment: Environment::Test };
-        let due = Due { realm, id: NoticeId::from_uuid(uuid(2)), attempts: 3 };
+        let due = Due { realm, id: DeliveryId::from_uuid(uuid(2)), attempts: 3 };
         assert_eq!(read(&write(due)), Some((realm, due.id)));
-        assert_eq!(read("ten_1/live ntc_1"), None);
+        assert_eq!(read("ten_1/live whd_1"), None);
     }
 
     fn uuid(number: u128) -> uuid::Uuid {

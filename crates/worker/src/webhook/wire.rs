@@ -2,28 +2,68 @@
 //! the feature's unit, as texts; instants are RFC 3339 in UTC.
 
 use almoner_domain::account::Pocket;
+use almoner_domain::customer::Customer;
 use almoner_domain::feature::FeatureKind;
-use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line};
+use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::text::Name;
 use almoner_domain::units::Units;
+use almoner_domain::webhook::{EndpointState, WebhookEndpoint};
 use serde_json::{Value, json};
 
 /// The body of an event.
-pub(super) fn wire(happening: &Happening) -> String {
-    let data = match &happening.about {
-        Some(about) => data(happening.kind, about),
-        None => json!({ "message": "This is a test: the endpoint hears." }),
+pub fn wire(happening: &Happening) -> String {
+    let data = match &happening.topic {
+        Topic::Units(about) => units(happening, about),
+        Topic::Subscription(told) => subscription(told),
+        Topic::Endpoint(endpoint) => disabled(endpoint),
+        Topic::Trial(_) => json!({ "message": "This is a test: the endpoint hears." }),
     };
     json!({ "type": happening.kind.as_str(), "timestamp": happening.at.to_string(), "data": data }).to_string()
 }
 
-fn data(kind: HappeningKind, about: &About) -> Value {
+fn customer(customer: &Customer) -> Value {
+    json!({
+        "id": customer.id.to_string(), "external_id": customer.external_id.as_str(), "name": customer.name.as_str(),
+    })
+}
+
+fn subscription(told: &Subscribed) -> Value {
+    let Subscribed { customer: of, plan, version, subscription } = told;
+    json!({
+        "customer": customer(of),
+        "subscription": {
+            "id": subscription.id.to_string(),
+            "state": if subscription.ended_at.is_some() { "ended" } else { "running" },
+            "plan": { "id": plan.id.to_string(), "external_id": plan.external_id.as_str(), "name": plan.name.as_str() },
+            "version": version,
+            "started_at": subscription.started_at.to_string(),
+            "ended_at": subscription.ended_at.map(|at| at.to_string()),
+        },
+    })
+}
+
+/// The rest of its address may hold a token, which is nobody's business at another endpoint.
+fn disabled(endpoint: &WebhookEndpoint) -> Value {
+    let (reason, at) = match endpoint.state {
+        EndpointState::Disabled(reason, at) => (Some(reason.as_str()), Some(at.to_string())),
+        // It was enabled again before this was prepared.
+        EndpointState::Enabled => (None, None),
+    };
+    json!({
+        "endpoint": {
+            "id": endpoint.id.to_string(),
+            "host": endpoint.url.host(),
+            "description": endpoint.description.as_ref().map(Name::as_str),
+            "reason": reason,
+            "disabled_at": at,
+        },
+    })
+}
+
+fn units(happening: &Happening, about: &About) -> Value {
     let user = about.user.as_ref();
     let mut data = json!({
-        "customer": {
-            "id": about.customer.id.to_string(),
-            "external_id": about.customer.external_id.as_str(),
-            "name": about.customer.name.as_str(),
-        },
+        "customer": customer(&about.customer),
         "user": user.map(|user| json!({
             "id": user.id.to_string(), "external_id": user.external_id.as_str(), "name": user.name.as_str(),
         })),
@@ -31,6 +71,7 @@ fn data(kind: HappeningKind, about: &About) -> Value {
     });
     match &about.holder {
         Holder::Allocation(allocation) => {
+            data["sequence"] = json!(happening.sequence);
             data["allocation"] = json!({ "id": allocation.id.to_string(), "state": allocation.state.as_str() });
             data["agent"] = json!(about.agent.as_ref().map(|agent| json!({
                 "id": agent.id.to_string(), "external_id": agent.external_id.as_str(), "name": agent.name.as_str(),
@@ -44,7 +85,7 @@ fn data(kind: HappeningKind, about: &About) -> Value {
         Holder::Entitlement(id) => data["entitlement"] = json!({ "id": id.to_string() }),
     }
     // A mark is reached by one feature; an allocation begins and ends with all of its own.
-    if is_of_whole(kind) {
+    if is_of_whole(happening.kind) {
         data["lines"] = about.lines.iter().map(line).collect();
     } else if let (Some(data), Some(Value::Object(line))) = (data.as_object_mut(), about.lines.first().map(line)) {
         data.extend(line);
