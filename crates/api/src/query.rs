@@ -354,6 +354,7 @@ impl Query {
 
     /// Events that are or were on their way to endpoints, newest first. For staff.
     #[graphql(complexity = "page_cost(first, last) * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn webhook_deliveries(
         &self,
         context: &Context<'_>,
