@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// How long nobody answers.
@@ -130,14 +130,7 @@ impl Receiver {
                 if clock.now() < back_at {
                     continue;
                 }
-                let mut request = Vec::new();
-                // A test event is shorter than one part.
-                while !request.ends_with(b"webhook.test\"}") {
-                    if stream.read_buf(&mut request).await.unwrap_or_default() == 0 {
-                        break;
-                    }
-                }
-                let text = String::from_utf8_lossy(&request).into_owned();
+                let text = request(&mut stream).await;
                 let id = text.lines().find_map(|line| line.strip_prefix("webhook-id: ")).unwrap_or_default().to_owned();
                 *kept.lock().expect("nobody panics with it").entry(id).or_default() += 1;
                 let answer = b"HTTP/1.1 204 Heard\r\nconnection: close\r\n\r\n";
@@ -146,6 +139,17 @@ impl Receiver {
         });
         Self { port, taken }
     }
+}
+
+/// A whole request: it tells of a test event, by which it ends.
+async fn request(stream: &mut TcpStream) -> String {
+    let mut request = Vec::new();
+    while !request.ends_with(b"webhook.test\"}") {
+        if stream.read_buf(&mut request).await.unwrap_or_default() == 0 {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&request).into_owned()
 }
 
 struct Scene {
