@@ -135,8 +135,7 @@ async fn a_day_ends_at_its_cap_to_the_unit_and_what_returns_counts_no_more(datab
     assert!(denied.0["on_behalf_of"]["agent"].is_string(), "a denial ends in somebody as well: {denied:?}");
 
     // One of the tickets is done: it spent one credit, and the others count no more.
-    let full = cards.iter().position(|_| true).expect("there are three");
-    let returned = client.close(&cards[full]).await;
+    let returned = client.close(&cards[0]).await;
     assert!(returned.line(CREDITS).used >= 1, "{returned:?}");
     assert!(client.consume(&ticket("D-after", 1)).await.allowed(), "what returned may be handed out again");
     server.end().await;
@@ -163,8 +162,14 @@ async fn as_many_are_live_as_may_be(database: Database) {
     client.close(&cards[0]).await;
     let next = client.consume(&chat("C-late")).await;
     assert!(next.allowed(), "{next:?}");
-    let outside = client.consume(&of_session("catalogue", "chat", "C-late", 1).tool("paint")).await;
+    let paint = of_session("catalogue", "chat", "C-late", 1).tool("paint");
+    let outside = client.consume(&paint).await;
     assert_eq!(outside.reason(), "out_of_scope", "the policy's scope is the allocation's");
+    let looked = client.check(&paint).await;
+    assert_eq!(looked.reason(), "out_of_scope");
+    for decision in [&outside, &looked] {
+        assert!(decision.used(REPLY)["blocked"].is_null(), "units did not stop it: {decision:?}");
+    }
     server.end().await;
 }
 

@@ -9,7 +9,7 @@ use crate::handle::{Handle, NoHandle, Target};
 use crate::judge::{self, Draw, judge};
 use crate::session::Drawn;
 use almoner_domain::account::Pocket;
-use almoner_domain::decision::{Denial, Operation, UseKind, Verdict};
+use almoner_domain::decision::{Denial, Operation, Reason, UseKind, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::AccountId;
 use almoner_domain::principal::Principals;
@@ -129,7 +129,7 @@ impl Gate {
     ) -> Answer {
         let handle = seen.map(|(handle, _, _)| handle.as_ref());
         let mut uses = judge::uses(handle, request.call);
-        for (draw, _) in seen.iter().flat_map(|(_, draws, left)| draws.iter().zip(left.iter())) {
+        for draw in seen.iter().flat_map(|(_, draws, _)| draws.iter()) {
             if let UseKind::Metered { requested, granted, .. } | UseKind::Drawn { requested, granted, .. } =
                 &mut uses[draw.place].kind
             {
@@ -142,7 +142,8 @@ impl Gate {
             })
         };
         let left = |feature| lines().find(|(of, _)| *of == feature).map_or(Units::ZERO, |(_, left)| left);
-        judge::tell_left(&mut uses, left, true);
+        let is_blocking = denial.as_ref().is_some_and(|denial| denial.reason == Reason::Exhausted);
+        judge::tell_left(&mut uses, left, is_blocking);
         let verdict = denial.map_or(Verdict::Allow, Verdict::Deny);
         let mut decision = self.decision(self.clock.now(), request, handle, verdict, uses, None);
         if matches!(request.call.target, Target::Session(_)) {
