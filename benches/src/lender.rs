@@ -182,6 +182,7 @@ impl Lookup for Lender {
             not_before: None,
             expires_at: Some(Timestamp::from_micros(i64::MAX)),
             state: AllocationState::Active,
+            suspension: None,
             durability: None,
             lines: vec![line],
             rights: Vec::new(),

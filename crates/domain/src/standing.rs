@@ -29,6 +29,8 @@ pub struct Standing {
     pub expires_at: Option<Timestamp>,
     /// Usable, or why not.
     pub state: AllocationState,
+    /// Stopped for a while, by whom and why; none while it runs.
+    pub suspension: Option<Suspension>,
     /// How its decisions are kept, where it says so itself.
     pub durability: Option<Durability>,
     /// Metered features: where their units stand.
@@ -37,6 +39,29 @@ pub struct Standing {
     pub rights: Vec<(FeatureId, Option<StaticValue>)>,
     /// People who can raise it.
     pub raise: Vec<UserId>,
+}
+
+/// Stopped until somebody lets it go on. Its units stay where they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suspension {
+    /// The customer's subscription is paused.
+    Paused,
+    /// The runaway guard stopped it.
+    Guarded {
+        /// What it stopped.
+        stopped: Stopped,
+        /// Why, in a sentence without its end: `the same call came 40 times in a minute`.
+        why: String,
+    },
+}
+
+/// What the runaway guard stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stopped {
+    /// An agent, in all that it does.
+    Agent,
+    /// One allocation.
+    Allocation,
 }
 
 /// Where the units of one metered feature stand.

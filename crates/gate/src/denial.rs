@@ -3,7 +3,8 @@
 use crate::handle::{Handle, HandleLine};
 use crate::judge::level;
 use almoner_domain::decision::{Denial, Level, Reason};
-use almoner_domain::feature::{Feature, FeatureKind};
+use almoner_domain::feature::Feature;
+use almoner_domain::standing::{Stopped, Suspension};
 use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
@@ -48,6 +49,23 @@ pub(crate) fn not_started(handle: &Handle, start: Timestamp, now: Timestamp) -> 
         retry_after_s: Some(seconds(start, now)),
         ..denial(handle, Reason::NotStarted, level(handle), message)
     }
+}
+
+/// Somebody has to let it go on.
+pub(crate) fn suspended(handle: &Handle, suspension: &Suspension) -> Denial {
+    let label = &handle.standing.label;
+    let (level, message) = match suspension {
+        Suspension::Paused => {
+            (Level::Customer, "The customer's subscription is paused. It goes on when it is resumed.".to_owned())
+        }
+        Suspension::Guarded { stopped: Stopped::Agent, why } => {
+            (Level::Tenant, format!("The agent is suspended: {why}. Somebody must resume it."))
+        }
+        Suspension::Guarded { stopped: Stopped::Allocation, why } => {
+            (Level::Allocation, format!("{label} is suspended: {why}. Somebody must resume it."))
+        }
+    };
+    denial(handle, Reason::Suspended, level, message)
 }
 
 /// Another tool or resource than it was made for.
@@ -134,9 +152,9 @@ pub(crate) fn not_carved(why: &str) -> Denial {
 }
 
 fn counted(feature: Option<&Feature>, units: Units) -> (String, String) {
-    match feature.map(|feature| &feature.kind) {
-        Some(FeatureKind::Metered(meter)) => (units.display(meter.scale), meter.unit.to_string()),
-        _ => (units.get().to_string(), "units".to_owned()),
+    match feature.and_then(Feature::meter) {
+        Some(meter) => (units.display(meter.scale), meter.unit.to_string()),
+        None => (units.get().to_string(), "units".to_owned()),
     }
 }
 
