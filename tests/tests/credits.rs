@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 const REPLY: &str = "support.reply";
 const CHECK: &str = "support.refund_check";
 const CREDITS: &str = "credits";
+const PUBLISH: &str = "mutation($input: PublishPricesInput!) { publishPrices(input: $input) { priceList { number } refusals { message } } }";
 
 on_each_database! {
     a_use_draws_its_price_from_the_allocation_and_from_the_quota;
@@ -125,8 +126,7 @@ async fn a_price_holds_for_what_a_call_says_and_from_its_time_on(database: Datab
     assert_eq!(client.consume(&Call::on(card.id()).uses(CHECK, 1)).await.reason(), "not_entitled");
 
     let input = json!({ "currency": CREDITS, "effectiveFrom": later, "prices": [{ "feature": REPLY, "cost": "99" }] });
-    let mutation = "mutation($input: PublishPricesInput!) { publishPrices(input: $input) { priceList { number } refusals { message } } }";
-    let body = json!({ "query": mutation, "variables": { "input": input } });
+    let body = json!({ "query": PUBLISH, "variables": { "input": input } });
     let published = staff.post("/graphql", &body).await.json();
     assert_eq!(published["data"]["publishPrices"]["priceList"]["number"], 3, "{published}");
     let decision = client.consume(&said("s")).await;
@@ -159,8 +159,7 @@ async fn what_was_paid_is_usage_of_both(database: Database) {
 
 /// New prices, from now on, once the gate charges this for a reply on an allocation.
 async fn publish(staff: &Client, on: (&Client, &str), prices: Value, reply: &str) {
-    let mutation = "mutation($input: PublishPricesInput!) { publishPrices(input: $input) { priceList { number } refusals { message } } }";
-    let body = json!({ "query": mutation, "variables": { "input": { "currency": CREDITS, "prices": prices } } });
+    let body = json!({ "query": PUBLISH, "variables": { "input": { "currency": CREDITS, "prices": prices } } });
     let published = staff.post("/graphql", &body).await.json();
     assert_eq!(published["data"]["publishPrices"]["refusals"], json!([]), "{published}");
     let (client, card) = on;

@@ -7,7 +7,6 @@ use crate::{agents, customers};
 use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
-use almoner_domain::feature::FeatureKind;
 use almoner_domain::id::{AgentId, CustomerId, PolicyId};
 use almoner_domain::policy::{AgentSelector, Policy, PolicyError, PolicyLine, Zone};
 use almoner_domain::ports::{Features, Work};
@@ -209,9 +208,7 @@ async fn lines(features: &mut dyn Features, new: Vec<NewPolicyLine>) -> Result<V
         let key = wanted.feature;
         let feature = features.by_key(&key).await?;
         let feature = feature.ok_or_else(|| AddPolicyError::UnknownFeature { key: key.clone(), line })?;
-        let FeatureKind::Metered(meter) = &feature.kind else {
-            return Err(AddPolicyError::NotMetered { key, line });
-        };
+        let Some(meter) = feature.meter() else { return Err(AddPolicyError::NotMetered { key, line }) };
         let amount = |text: &str, which| {
             Units::parse(text, meter.scale).map_err(|why| AddPolicyError::Amount { line, which, why })
         };

@@ -6,7 +6,7 @@ use crate::authority::{self, FindError, Forbidden};
 use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
-use almoner_domain::feature::{Feature, FeatureKind, Meter};
+use almoner_domain::feature::Meter;
 use almoner_domain::ports::Features;
 use almoner_domain::price::{PriceLine, PriceList, PriceListError, Rate};
 use almoner_domain::text::{DimensionName, DimensionValue, FeatureKey};
@@ -100,7 +100,7 @@ pub async fn publish(caller: &Caller, app: &App, new: NewPrices) -> Result<Price
     let mut work = app.store.begin(realm).await?;
     let currency = work.features().by_key(&new.currency).await?;
     let currency = currency.ok_or_else(|| PublishPricesError::UnknownCurrency(new.currency.clone()))?;
-    let meter = meter(&currency).ok_or_else(|| PublishPricesError::NotACurrency(new.currency.clone()))?.clone();
+    let meter = currency.meter().ok_or_else(|| PublishPricesError::NotACurrency(new.currency.clone()))?.clone();
     let latest = work.prices().latest(currency.id).await?;
     let number = latest.as_ref().map_or(1, |list| list.number.saturating_add(1));
     let now = app.now();
@@ -143,18 +143,11 @@ async fn lines(
         let key = price.feature;
         let feature = features.by_key(&key).await?;
         let feature = feature.ok_or_else(|| PublishPricesError::UnknownFeature { key: key.clone(), line })?;
-        let meter = meter(&feature).ok_or_else(|| PublishPricesError::NotMetered { key: key.clone(), line })?;
+        let meter = feature.meter().ok_or_else(|| PublishPricesError::NotMetered { key: key.clone(), line })?;
         let cost = Units::parse(&price.cost, currency.scale).map_err(|why| PublishPricesError::Cost { line, why })?;
         let mut when = price.when;
         when.sort();
         lines.push(PriceLine { feature: feature.id, when, rate: Rate::new(cost, meter.scale) });
     }
     Ok(lines)
-}
-
-fn meter(feature: &Feature) -> Option<&Meter> {
-    match &feature.kind {
-        FeatureKind::Metered(meter) => Some(meter),
-        FeatureKind::Boolean | FeatureKind::Static => None,
-    }
 }

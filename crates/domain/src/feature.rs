@@ -17,6 +17,21 @@ pub struct Feature {
     pub kind: FeatureKind,
 }
 
+impl Feature {
+    /// How it is counted; none where it is not.
+    pub fn meter(&self) -> Option<&Meter> {
+        match &self.kind {
+            FeatureKind::Metered(meter) => Some(meter),
+            FeatureKind::Boolean | FeatureKind::Static => None,
+        }
+    }
+
+    /// Decimal places of its amounts; whole units where it is not counted.
+    pub fn scale(&self) -> Scale {
+        self.meter().map_or(Scale::WHOLE, |meter| meter.scale)
+    }
+}
+
 /// What using a feature means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeatureKind {

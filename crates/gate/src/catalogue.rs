@@ -1,11 +1,12 @@
 //! The catalogue in memory: what features a realm has, and what they cost in which currency.
 
+use crate::call::AskedUse;
 use crate::epoch::Epoch;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::id::FeatureId;
 use almoner_domain::ports::Lookup;
-use almoner_domain::price::{self, PriceList, Rate};
+use almoner_domain::price::{self, PriceList};
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::{Clock, Timestamp, Uptime};
 use moka::sync::Cache;
@@ -49,17 +50,14 @@ impl Catalogue {
         self.find(realm, |features| features.by_id.get(&id).cloned()).await
     }
 
-    /// What a feature costs a call that says this, in each currency that it can be paid with. The feature was found before.
-    pub(crate) fn prices(
-        &self,
-        realm: Realm,
-        feature: FeatureId,
-        said: &[(String, String)],
-        now: Timestamp,
-    ) -> Vec<(FeatureId, Rate)> {
-        let Some(known) = self.cache.get(&realm) else { return Vec::new() };
-        let lists = price::in_effect(&known.prices, now);
-        lists.filter_map(|list| Some((list.currency, list.rate(feature, said)?))).collect()
+    /// Says what each use of a call that says this costs, in each currency that it can be paid with. The features were found before.
+    pub(crate) fn price(&self, realm: Realm, uses: &mut [AskedUse], said: &[(String, String)], now: Timestamp) {
+        let Some(known) = self.cache.get(&realm) else { return };
+        for list in price::in_effect(&known.prices, now) {
+            for used in uses.iter_mut() {
+                used.prices.extend(list.rate(used.feature.id, said).map(|rate| (list.currency, rate)));
+            }
+        }
     }
 
     /// A feature by its id, if it is in memory.

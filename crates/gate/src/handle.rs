@@ -72,6 +72,7 @@ impl Handle {
             not_before: None,
             expires_at: None,
             state: AllocationState::Active,
+            suspension: None,
             durability: None,
             lines: Vec::new(),
             rights: Vec::new(),

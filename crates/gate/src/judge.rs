@@ -43,9 +43,12 @@ fn window(handle: &Handle, now: Timestamp) -> Result<(), Denial> {
     if let Some(reason) = ended {
         return Err(denial::ended(handle, reason));
     }
-    match standing.not_before {
-        Some(start) if now < start => Err(denial::not_started(handle, start, now)),
-        _ => Ok(()),
+    if let Some(start) = standing.not_before.filter(|start| now < *start) {
+        return Err(denial::not_started(handle, start, now));
+    }
+    match &standing.suspension {
+        Some(suspension) => Err(denial::suspended(handle, suspension)),
+        None => Ok(()),
     }
 }
 
@@ -58,31 +61,43 @@ fn scope(handle: &Handle, call: &Call) -> Result<(), Denial> {
 }
 
 fn draws(handle: &Handle, call: &Call) -> Result<Draws, Denial> {
-    for used in &call.uses {
-        let is_entitled = match &used.feature.kind {
-            FeatureKind::Metered(_) => handle.line(used.feature.id).is_some() || price(handle, used).is_some(),
-            FeatureKind::Boolean | FeatureKind::Static => handle.right(used.feature.id).is_some(),
-        };
-        if !is_entitled {
-            return Err(denial::not_entitled(handle, &used.feature));
+    let mut draws = Draws::with_capacity(call.uses.len());
+    // Of each currency one sum, in the places after those of the uses.
+    let mut next = call.uses.len();
+    for (place, used) in call.uses.iter().enumerate() {
+        let not_entitled = || denial::not_entitled(handle, &used.feature);
+        match &used.feature.kind {
+            FeatureKind::Metered(_) => match handle.line(used.feature.id) {
+                Some((line, _)) => draws.push(Draw { line, place, amount: used.amount }),
+                None => {
+                    let (line, _, rate) = price(handle, used).ok_or_else(not_entitled)?;
+                    let amount = rate.charge(used.amount);
+                    // What pays is not asked for beside what it pays for, so this line is drawn on for others that it pays for.
+                    match draws.iter_mut().find(|draw| draw.line == line) {
+                        Some(draw) => draw.amount = draw.amount.saturating_add(amount),
+                        None => {
+                            draws.push(Draw { line, place: next, amount });
+                            next += 1;
+                        }
+                    }
+                }
+            },
+            FeatureKind::Boolean | FeatureKind::Static => {
+                handle.right(used.feature.id).ok_or_else(not_entitled)?;
+            }
         }
-    }
-    let mut draws = Draws::new();
-    for (place, used) in uses(Some(handle), call).iter().enumerate() {
-        let amount = match used.kind {
-            UseKind::Metered { requested, .. } | UseKind::Drawn { requested, .. } => requested,
-            UseKind::Priced { .. } | UseKind::Boolean { .. } | UseKind::Static { .. } => continue,
-        };
-        let Some((line, _)) = handle.line(used.feature) else { continue };
-        draws.push(Draw { line, place, amount });
     }
     draws.sort_unstable_by_key(|draw| draw.line);
     Ok(draws)
 }
 
-/// The price that a use is paid by here: of a feature that has no units of its own, in the first currency that has some.
-fn price<'h>(handle: &'h Handle, used: &AskedUse) -> Option<(&'h HandleLine, Rate)> {
-    used.prices.iter().find_map(|(currency, rate)| Some((handle.line(*currency)?.1, *rate)))
+/// The price that a use is paid by here, and from which line: of a feature that has no units of its own, in the first currency that
+/// has some.
+fn price<'h>(handle: &'h Handle, used: &AskedUse) -> Option<(usize, &'h HandleLine, Rate)> {
+    used.prices.iter().find_map(|(currency, rate)| {
+        let (place, line) = handle.line(*currency)?;
+        Some((place, line, *rate))
+    })
 }
 
 /// How each use of a call came out, before units are counted: counted ones with nothing granted. After those that were asked for
@@ -110,7 +125,7 @@ fn counted(handle: Option<&Handle>, used: &AskedUse, drawn: &mut SmallVec<[Use; 
     let own = handle.and_then(|handle| handle.line(used.feature.id));
     let paid = if own.is_none() { handle.and_then(|handle| price(handle, used)) } else { None };
     let (requested, none) = (used.amount, Units::ZERO);
-    let Some((line, rate)) = paid else {
+    let Some((_, line, rate)) = paid else {
         let account = own.map(|(_, line)| line.line.account);
         return UseKind::Metered { account, requested, granted: none, remaining: none, blocked: false };
     };

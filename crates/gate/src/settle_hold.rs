@@ -12,7 +12,7 @@ use crate::journal::Ticket;
 use crate::purse::PurseState;
 use crate::record::Part;
 use almoner_domain::decision::{Decision, Operation, Use, UseKind, Verdict, share_out_drawn};
-use almoner_domain::feature::{ExcessRule, Feature, FeatureKind};
+use almoner_domain::feature::{ExcessRule, Feature};
 use almoner_domain::hold::{Hold, HoldPart};
 use almoner_domain::id::{DecisionId, FeatureId, HoldId, Id};
 use almoner_domain::ledger::HoldOrder;
@@ -215,7 +215,7 @@ impl Gate {
             actual.push((
                 part.feature,
                 cost.unwrap_or(Units::ZERO),
-                feature.as_deref().map_or(ExcessRule::DenyExcess, excess_rule),
+                feature.as_deref().and_then(Feature::meter).map_or(ExcessRule::DenyExcess, |meter| meter.excess),
             ));
         }
         let order = HoldOrder { hold: id, actual, spend_unnamed: operation == Operation::Commit };
@@ -474,13 +474,6 @@ fn metered(feature: FeatureId, account: almoner_domain::id::AccountId, requested
         blocked: false,
     };
     Use { feature, kind }
-}
-
-fn excess_rule(feature: &Feature) -> ExcessRule {
-    match &feature.kind {
-        FeatureKind::Metered(meter) => meter.excess,
-        FeatureKind::Boolean | FeatureKind::Static => ExcessRule::DenyExcess,
-    }
 }
 
 /// The call that a hold's decisions speak of: the one that opened it.

@@ -32,10 +32,7 @@ realm_table! {
 const NOUN: &str = "feature";
 
 fn row(feature: &Feature) -> Model {
-    let meter = match &feature.kind {
-        FeatureKind::Metered(meter) => Some(meter),
-        FeatureKind::Boolean | FeatureKind::Static => None,
-    };
+    let meter = feature.meter();
     let kind = match feature.kind {
         FeatureKind::Boolean => "boolean",
         FeatureKind::Static => "static",

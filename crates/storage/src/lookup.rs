@@ -160,12 +160,15 @@ async fn subject_statement(tx: &Tx, name: SubjectName) -> Result<Asked<Option<En
 
 async fn hold_standing(tx: &Tx, id: HoldId) -> Result<HoldStanding, Trouble> {
     let standing = hold::by_ids(tx, &[id]).await?.pop();
+    let opened = async || {
+        let told = decision::of_hold(tx, id).await?;
+        Ok::<_, Trouble>(told.into_iter().find(|decision| decision.operation == Operation::Reserve))
+    };
     if let Some(hold) = standing.clone().filter(|hold| hold.open) {
         if hold.expires_at <= tx.now() {
             return Ok(HoldStanding::Expired);
         }
-        let opened = decision::of_hold(tx, id).await?.into_iter().find(|d| d.operation == Operation::Reserve);
-        return Ok(HoldStanding::Open(hold, opened.map(Box::new)));
+        return Ok(HoldStanding::Open(hold, opened().await?.map(Box::new)));
     }
     if let Some(decision) = decision::that_ended(tx, id).await? {
         let expired = decision.operation == Operation::Expire;
@@ -174,6 +177,5 @@ async fn hold_standing(tx: &Tx, id: HoldId) -> Result<HoldStanding, Trouble> {
     if standing.is_some() {
         return Ok(HoldStanding::Expired);
     }
-    let opened = decision::of_hold(tx, id).await?.into_iter().find(|d| d.operation == Operation::Reserve);
-    Ok(opened.map_or(HoldStanding::Unknown, HoldStanding::Elsewhere))
+    Ok(opened().await?.map_or(HoldStanding::Unknown, HoldStanding::Elsewhere))
 }

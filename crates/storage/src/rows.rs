@@ -259,12 +259,18 @@ where
 {
     use sea_orm::sea_query::{ExprTrait, Func};
 
-    let Some(first) = values.first().filter(|_| backend == DbBackend::Postgres) else {
-        return among(backend, column, values);
-    };
+    match values.first() {
+        Some(first) if backend == DbBackend::Postgres => {
+            column.in_subquery(Query::select().expr(Func::cust("unnest").arg(array(first, values))).to_owned())
+        }
+        _ => among(backend, column, values),
+    }
+}
+
+/// Values as one array of PostgreSQL; one of them says of which type.
+fn array<V: Into<Value> + Clone>(one: &V, values: &[V]) -> Expr {
     let all: Vec<Value> = values.iter().cloned().map(Into::into).collect();
-    let array = Value::Array(first.clone().into().array_type(), Some(Box::new(all)));
-    column.in_subquery(Query::select().expr(Func::cust("unnest").arg(Expr::val(array))).to_owned())
+    Expr::val(Value::Array(one.clone().into().array_type(), Some(Box::new(all))))
 }
 
 /// Is the column one of at most [`LIST_MAX`] values? PostgreSQL gets one array; SQLite a list, filled up to a power of two,
@@ -277,9 +283,7 @@ where
 
     let Some(last) = values.last() else { return column.is_in(Vec::<V>::new()) };
     if backend == DbBackend::Postgres {
-        let values: Vec<Value> = values.iter().cloned().map(Into::into).collect();
-        let array = Value::Array(last.clone().into().array_type(), Some(Box::new(values)));
-        return column.eq(PgFunc::any(Expr::val(array)));
+        return column.eq(PgFunc::any(array(last, values)));
     }
     let shape = values.len().next_power_of_two();
     let padding = std::iter::repeat_n(last.clone(), shape - values.len());

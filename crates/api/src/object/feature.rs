@@ -76,33 +76,21 @@ impl FeatureNode {
 
     /// A metered feature: what one unit is called, in the plural.
     async fn unit(&self) -> Option<&str> {
-        match &self.0.kind {
-            FeatureKind::Metered(meter) => Some(meter.unit.as_str()),
-            FeatureKind::Boolean | FeatureKind::Static => None,
-        }
+        self.0.meter().map(|meter| meter.unit.as_str())
     }
 
     /// A metered feature: decimal places of its amounts, 0 to 9.
     async fn scale(&self) -> Option<i32> {
-        match &self.0.kind {
-            FeatureKind::Metered(meter) => Some(i32::from(meter.scale.places())),
-            FeatureKind::Boolean | FeatureKind::Static => None,
-        }
+        self.0.meter().map(|meter| i32::from(meter.scale.places()))
     }
 
     /// A metered feature: when a decision on it is safe on the gate's disk, unless its allocation says otherwise.
     async fn durability(&self) -> Option<DurabilityName> {
-        match &self.0.kind {
-            FeatureKind::Metered(meter) => Some(meter.durability.into()),
-            FeatureKind::Boolean | FeatureKind::Static => None,
-        }
+        self.0.meter().map(|meter| meter.durability.into())
     }
 }
 
 /// Units as a decimal in a feature's unit.
 pub(crate) fn decimal(units: Units, feature: &Feature) -> String {
-    match &feature.kind {
-        FeatureKind::Metered(meter) => units.display(meter.scale),
-        FeatureKind::Boolean | FeatureKind::Static => units.get().to_string(),
-    }
+    units.display(feature.scale())
 }

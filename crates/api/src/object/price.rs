@@ -2,10 +2,8 @@
 
 use super::{FeatureNode, instant, there, wire_id};
 use crate::asker::asker;
-use almoner_domain::feature::FeatureKind;
 use almoner_domain::id::FeatureId;
 use almoner_domain::price::{PriceLine, PriceList};
-use almoner_domain::units::Scale;
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 /// What features cost in one currency, from some time on. Never changed once published.
@@ -56,10 +54,7 @@ impl FeaturePriceObject {
 
     /// How much, as a decimal in the currency's unit.
     async fn cost(&self, context: &Context<'_>) -> Result<String> {
-        let scale = match feature(context, self.currency).await?.0.kind {
-            FeatureKind::Metered(meter) => meter.scale,
-            FeatureKind::Boolean | FeatureKind::Static => Scale::WHOLE,
-        };
+        let scale = feature(context, self.currency).await?.0.scale();
         Ok(self.line.rate.cost().display(scale))
     }
 

@@ -213,7 +213,7 @@ impl Gate {
         resets_at: Option<Timestamp>,
     ) -> Result<Problem, Problem> {
         let known = self.feature(by.realm, feature).await?;
-        let free = free.display(super::answer::scale(&known));
+        let free = free.display(known.scale());
         let renews = match (&order.source, resets_at) {
             (Source::Subject(_), Some(at)) => format!(" The quota renews at {at}."),
             _ => String::new(),

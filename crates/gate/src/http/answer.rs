@@ -4,10 +4,10 @@ use super::problem::Problem;
 use crate::decide::Refusal;
 use crate::gate::Gate;
 use almoner_domain::decision::{Decision, Denial, Use, UseKind, Verdict};
-use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
+use almoner_domain::feature::{Feature, StaticValue};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
-use almoner_domain::units::{Scale, Units};
+use almoner_domain::units::Units;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -144,14 +144,6 @@ impl From<&StaticValue> for ValueAnswer {
     }
 }
 
-/// The scale of a feature's unit.
-pub(super) fn scale(feature: &Feature) -> Scale {
-    match &feature.kind {
-        FeatureKind::Metered(meter) => meter.scale,
-        FeatureKind::Boolean | FeatureKind::Static => Scale::WHOLE,
-    }
-}
-
 impl Gate {
     /// A decision as the wire has it.
     pub(super) async fn decision_body(&self, realm: Realm, decision: &Decision) -> Result<DecisionBody, Problem> {
@@ -226,12 +218,12 @@ fn price_answer(used: &Use, decision: &Decision, currency: &Feature) -> PriceAns
         UseKind::Drawn { remaining, .. } if other.feature == currency.id => Some(remaining),
         _ => None,
     });
-    let show = |units: Units| units.display(scale(currency));
+    let show = |units: Units| units.display(currency.scale());
     PriceAnswer { feature: currency.key.to_string(), amount: show(cost), remaining: show(left.unwrap_or(Units::ZERO)) }
 }
 
 fn use_answer(used: &Use, feature: &Feature) -> UseAnswer {
-    let scale = scale(feature);
+    let scale = feature.scale();
     let show = |units: &Units| Some(units.display(scale));
     let mut answer = UseAnswer {
         feature: feature.key.to_string(),

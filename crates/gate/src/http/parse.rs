@@ -87,10 +87,7 @@ impl Gate {
 
     /// Looks up what each metered use costs.
     fn price(&self, by: Credential, uses: &mut [AskedUse], dimensions: &[(String, String)], errors: &mut Errors) {
-        let now = self.clock.now();
-        for used in uses.iter_mut().filter(|used| matches!(used.feature.kind, FeatureKind::Metered(_))) {
-            used.prices = self.catalogue.prices(by.realm, used.feature.id, dimensions, now);
-        }
+        self.catalogue.price(by.realm, uses, dimensions, self.clock.now());
         // What one call draws from one place is one sum, which could not be told apart again when a hold is settled.
         let pays = |currency: FeatureId| uses.iter().any(|used| used.prices.iter().any(|(id, _)| *id == currency));
         for (i, used) in uses.iter().enumerate() {
@@ -170,13 +167,7 @@ fn target(body: &CallBody, errors: &mut Errors) -> Option<Target> {
         errors.add("", "names who is calling not once: give exactly one of token, allocation and subject");
         return None;
     }
-    if body.subject.is_none() {
-        for (pointer, is_there) in [("/agent", body.agent.is_some()), ("/session", body.session.is_some())] {
-            if is_there {
-                errors.add(pointer, "goes with subject, agent and session together");
-            }
-        }
-    }
+    let session = session(body, errors);
     if body.dpop.is_some() && body.token.is_none() {
         errors.add("/dpop", "goes with a token alone; leave it out");
     }
@@ -187,7 +178,7 @@ fn target(body: &CallBody, errors: &mut Errors) -> Option<Target> {
         return Some(Target::Allocation(almoner_domain::id::Id::from_uuid(uuid::Uuid::nil())));
     };
     let subject = parse_subject("/subject", subject, errors);
-    match session(body, errors) {
+    match session {
         None => subject.map(Target::Subject),
         Some(None) => None,
         Some(Some((agent, session))) => {
@@ -217,7 +208,7 @@ pub(super) fn parse_session(pointer: &str, session: &SessionBody, errors: &mut E
 fn session(body: &CallBody, errors: &mut Errors) -> Option<Option<(Named<AgentId>, SessionName)>> {
     match (&body.agent, &body.session) {
         (None, None) => None,
-        (Some(agent), Some(session)) => {
+        (Some(agent), Some(session)) if body.subject.is_some() => {
             let agent = errors.keep("/agent", Named::parse(agent));
             let session = parse_session("/session", session, errors);
             Some(agent.zip(session))

@@ -1,6 +1,6 @@
 //! Statements as the wire has them.
 
-use super::answer::{OnBehalfOf, ValueAnswer, scale};
+use super::answer::{OnBehalfOf, ValueAnswer};
 use super::problem::Problem;
 use crate::gate::Gate;
 use almoner_domain::account::Pocket;
@@ -144,7 +144,7 @@ impl Gate {
         let mut lines = Vec::with_capacity(statement.lines.len());
         for line in &statement.allocation.lines {
             let feature = self.feature(realm, line.feature).await?;
-            let show = |units: Units| units.display(scale(&feature));
+            let show = |units: Units| units.display(feature.scale());
             let none = show(Units::ZERO);
             lines.push(LineBody {
                 feature: feature.key.to_string(),
@@ -177,7 +177,7 @@ impl Gate {
         if allocation.state != AllocationState::Active {
             for line in &allocation.lines {
                 let feature = self.feature(realm, line.feature).await?;
-                let amount = line.returned.display(scale(&feature));
+                let amount = line.returned.display(feature.scale());
                 returned.push(ReturnedBody { feature: feature.key.to_string(), amount });
             }
         }
@@ -219,7 +219,7 @@ impl Gate {
 /// Units that a gate has leased and not used are free as far as anybody outside can tell; only those of a gate that has
 /// fallen silent are not.
 fn line_body(line: &LineStatement, feature: &Feature) -> LineBody {
-    let show = |units: Units| units.display(scale(feature));
+    let show = |units: Units| units.display(feature.scale());
     let balance = &line.balance;
     let idle = balance.get(Pocket::Leased).saturating_sub(line.held_by_gates).saturating_sub(line.in_doubt);
     LineBody {
@@ -257,10 +257,7 @@ fn entitlement_body(line: &EntitlementLine, feature: &Feature) -> EntitlementBod
             let shown = line_body(line, feature);
             body.kind = "metered";
             body.level = Some(level.as_str());
-            body.unit = match &feature.kind {
-                almoner_domain::feature::FeatureKind::Metered(meter) => Some(meter.unit.to_string()),
-                _ => None,
-            };
+            body.unit = feature.meter().map(|meter| meter.unit.to_string());
             body.remaining = Some(shown.free.clone());
             let end = window.end.map(|at| at.to_string());
             body.window = Some(WindowBody { start: window.start.to_string(), end: end.clone() });

@@ -1,7 +1,6 @@
 //! `almoner keys`: who may call.
 
-use super::out;
-use super::out::say;
+use super::out::{self, Output, say};
 use super::tenant::TenantArgs;
 use super::{Common, Done, table};
 use crate::wiring;
@@ -61,13 +60,6 @@ enum Act {
         #[command(flatten)]
         output: Output,
     },
-}
-
-#[derive(Debug, Clone, Copy, Args)]
-struct Output {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 fn kind(text: &str) -> Result<KeyKind, String> {

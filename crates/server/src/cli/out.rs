@@ -1,7 +1,16 @@
 //! What commands answer, on standard output.
 
+use clap::Args;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
+
+/// Flags of commands that answer scripts as well.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Output {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 /// Writes a whole text.
 pub(super) fn text(text: &str) {

@@ -1,16 +1,15 @@
 //! `almoner statement`: what a customer's quotas came to, and which agents spent it.
 
-use super::out::{self, say};
+use super::out::{self, Output, say};
 use super::tenant::TenantArgs;
 use super::{Common, Done, table};
 use crate::wiring;
 use almoner_app::statements::{self, AgentUse, CustomerStatement, FeatureStatement, Sources};
 use almoner_domain::account::Pocket;
-use almoner_domain::feature::FeatureKind;
 use almoner_domain::id::CustomerId;
 use almoner_domain::ports::QuotaWindow;
 use almoner_domain::text::Named;
-use almoner_domain::units::{Scale, Units};
+use almoner_domain::units::Units;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -26,9 +25,8 @@ pub(super) struct StatementArgs {
     /// Which usage period of each quota
     #[arg(long, value_enum, default_value_t = Period::Current)]
     period: Period,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,7 +43,7 @@ fn customer(text: &str) -> Result<Named<CustomerId>, String> {
 
 pub(super) fn run(common: &Common, args: StatementArgs) -> Done {
     let loaded = common.load(&[])?.quiet();
-    let (json, period) = (args.json, args.period);
+    let (json, period) = (args.output.json, args.period);
     let statement = loaded.run(async |settings| {
         let store = wiring::store(settings).await?;
         let app = wiring::app(store.clone());
@@ -63,14 +61,6 @@ pub(super) fn run(common: &Common, args: StatementArgs) -> Done {
         out::text(&text(&statement, period));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// How the amounts of a quota are written.
-fn scale(quota: &FeatureStatement) -> Scale {
-    match &quota.feature.kind {
-        FeatureKind::Metered(meter) => meter.scale,
-        FeatureKind::Boolean | FeatureKind::Static => Scale::WHOLE,
-    }
 }
 
 fn word(period: Period) -> &'static str {
@@ -97,7 +87,7 @@ fn stands(pocket: Pocket) -> &'static str {
 
 fn object(statement: &CustomerStatement, period: Period) -> Value {
     let quota = |quota: &FeatureStatement| {
-        let (scale, line, window) = (scale(quota), &quota.quota.line, &quota.quota.window);
+        let (scale, line, window) = (quota.feature.scale(), &quota.quota.line, &quota.quota.window);
         let agent = |used: &AgentUse| {
             json!({
                 "agent": used.agent.as_ref().map(|agent| agent.external_id.as_str()),
@@ -135,7 +125,7 @@ fn text(statement: &CustomerStatement, period: Period) -> String {
         return text;
     }
     for quota in &statement.quotas {
-        let (scale, line, window) = (scale(quota), &quota.quota.line, &quota.quota.window);
+        let (scale, line, window) = (quota.feature.scale(), &quota.quota.line, &quota.quota.window);
         let end = window.end.map_or_else(|| "it never ends".to_owned(), |end| end.to_string());
         text.push_str(&format!("\n{} ({})\n{} to {end}\n", quota.feature.name, quota.feature.key, window.start));
         let amount = |units: Units| units.display(scale);

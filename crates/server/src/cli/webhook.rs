@@ -1,7 +1,6 @@
 //! `almoner webhook`: where a tenant's systems hear of what happens.
 
-use super::out;
-use super::out::say;
+use super::out::{self, Output, say};
 use super::tenant::TenantArgs;
 use super::{Common, Done, table};
 use crate::{DataDir, wiring};
@@ -81,13 +80,6 @@ enum Act {
         #[command(flatten)]
         output: Output,
     },
-}
-
-#[derive(Debug, Clone, Copy, Args)]
-struct Output {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 fn event(text: &str) -> Result<HappeningKind, String> {

@@ -77,11 +77,11 @@ impl Core {
     pub fn hold(&self, now: Timestamp, realm: Realm, id: HoldId) -> HoldStanding {
         let eye = self.eye(realm);
         let standing = self.rows.holds.find(eye, id);
+        let opened = self.of_hold(eye, id).into_iter().find(|decision| decision.operation == Operation::Reserve);
         if let Some(hold) = standing.filter(|hold| hold.open) {
             if hold.expires_at <= now {
                 return HoldStanding::Expired;
             }
-            let opened = self.of_hold(eye, id).into_iter().find(|decision| decision.operation == Operation::Reserve);
             return HoldStanding::Open(hold.clone(), opened.cloned().map(Box::new));
         }
         match self.that_ended(eye, id) {
@@ -90,7 +90,6 @@ impl Core {
             None if standing.is_some() => return HoldStanding::Expired,
             None => {}
         }
-        let opened = self.of_hold(eye, id).into_iter().find(|decision| decision.operation == Operation::Reserve);
         opened.cloned().map_or(HoldStanding::Unknown, HoldStanding::Elsewhere)
     }
 }

@@ -4,14 +4,13 @@
 use super::WebhookConfig;
 use super::address::{Names, NotCallable, Vetted};
 use super::deliver::Deliver;
+use super::open_seal::OpenSeal;
 use almoner_domain::address::Callable;
 use almoner_domain::delivery::{Claim, Exchange, PAUSE_FIRST, Retries};
-use almoner_domain::fault::Fault;
 use almoner_domain::id::{Id, TenantId};
-use almoner_domain::ports::Seal;
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::time::Timestamp;
-use almoner_domain::webhook::{PublicKey, SealedSecret, SignatureScheme, WebhookSecret, WebhookUrl};
+use almoner_domain::webhook::{SealedSecret, SignatureScheme, WebhookUrl};
 use almoner_testkit::{MemoryStore, MockClock, SeededEntropy};
 use async_trait::async_trait;
 use reqwest::dns::{Name, Resolve};
@@ -22,23 +21,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-
-/// A seal that is none.
-struct Open;
-
-impl Seal for Open {
-    fn seal(&self, _: Realm, secret: &WebhookSecret) -> Result<SealedSecret, Fault> {
-        Ok(SealedSecret(secret.bytes().to_vec()))
-    }
-
-    fn open(&self, _: Realm, _: &SealedSecret) -> Result<WebhookSecret, Fault> {
-        Ok(WebhookSecret::from_bytes(&[7; 32]).expect("as long as a secret is"))
-    }
-
-    fn public_key(&self, _: &WebhookSecret) -> Result<PublicKey, Fault> {
-        Ok(PublicKey::from_bytes(&[7; 32]).expect("as long as a key is"))
-    }
-}
 
 /// A resolver that says what is asked for, one answer after the other and the last one for ever.
 struct Says {
@@ -105,7 +87,7 @@ fn deliver(names: Arc<dyn Names>) -> Deliver {
         retries: Retries { first: PAUSE_FIRST },
     };
     let store = Arc::new(MemoryStore::new(clock.clone(), entropy.clone()));
-    Deliver::new(store, Arc::new(Open), clock, entropy, config, names).expect("a client")
+    Deliver::new(store, Arc::new(OpenSeal), clock, entropy, config, names).expect("a client")
 }
 
 /// What comes of an attempt at an address that is in the table of endpoints already.

@@ -13,6 +13,8 @@ mod catalogue;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod open_seal;
+#[cfg(test)]
 mod outage;
 
 pub use catalogue::{catalogue, catalogue_document};

@@ -4,6 +4,7 @@
 use super::WebhookConfig;
 use super::address::MachineNames;
 use super::deliver::Deliver;
+use super::open_seal::OpenSeal;
 use super::wire::wire;
 use crate::jobs::{Failure, Handler};
 use almoner_domain::address::Callable;
@@ -15,12 +16,10 @@ use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{DeliveryId, EndpointId, Id, NoticeId, TenantId};
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::page::{Page, Stretch};
-use almoner_domain::ports::{Deliveries, Pumped, Seal, Store, Wire};
+use almoner_domain::ports::{Deliveries, Pumped, Store, Wire};
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::time::{Clock, Timestamp};
-use almoner_domain::webhook::{
-    EndpointState, PublicKey, SealedSecret, SignatureScheme, WebhookEndpoint, WebhookSecret, WebhookUrl,
-};
+use almoner_domain::webhook::{EndpointState, SealedSecret, SignatureScheme, WebhookEndpoint, WebhookUrl};
 use almoner_testkit::{MemoryStore, MockClock, SeededEntropy};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,22 +93,6 @@ impl Deliveries for Mortal {
 
     async fn attempts(&self, realm: Realm, delivery: DeliveryId, limit: u16) -> Result<Vec<Attempt>, Fault> {
         self.store.attempts(realm, delivery, limit).await
-    }
-}
-
-struct Open;
-
-impl Seal for Open {
-    fn seal(&self, _: Realm, secret: &WebhookSecret) -> Result<SealedSecret, Fault> {
-        Ok(SealedSecret(secret.bytes().to_vec()))
-    }
-
-    fn open(&self, _: Realm, _: &SealedSecret) -> Result<WebhookSecret, Fault> {
-        Ok(WebhookSecret::from_bytes(&[7; 32]).expect("as long as a secret is"))
-    }
-
-    fn public_key(&self, _: &WebhookSecret) -> Result<PublicKey, Fault> {
-        Ok(PublicKey::from_bytes(&[7; 32]).expect("as long as a key is"))
     }
 }
 
@@ -208,7 +191,8 @@ impl Scene {
             retries: Retries { first: PAUSE_FIRST },
         };
         let (clock, entropy) = (Arc::new(self.clock.clone()), Arc::new(SeededEntropy::default()));
-        Deliver::new(mortal.clone(), Arc::new(Open), clock, entropy, config, Arc::new(MachineNames)).expect("a client")
+        Deliver::new(mortal.clone(), Arc::new(OpenSeal), clock, entropy, config, Arc::new(MachineNames))
+            .expect("a client")
     }
 }
 
