@@ -113,6 +113,7 @@ impl Fixture {
             not_before: None,
             expires_at: Some(now.saturating_add(LIFE)),
             durability: Some(durability),
+            conditions: Default::default(),
             key: None,
             by: Caller::here(Who::Operator { realm: self.realm, key: None }).author(),
         };

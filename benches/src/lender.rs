@@ -184,6 +184,7 @@ impl Lookup for Lender {
             state: AllocationState::Active,
             suspension: None,
             durability: None,
+            conditions: Vec::new(),
             lines: vec![line],
             rights: Vec::new(),
             raise: Vec::new(),

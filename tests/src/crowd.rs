@@ -200,6 +200,7 @@ impl Crowd {
             not_before: None,
             expires_at: Some(until),
             durability: None,
+            conditions: Default::default(),
             key: None,
             by: self.staff.author(),
         };

@@ -5,6 +5,7 @@ use crate::desk::Desk;
 use almoner_domain::agent::SessionName;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::caller::Caller;
+use almoner_domain::conditions::Conditions;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Durability;
 use almoner_domain::id::{AgentId, AllocationId};
@@ -40,6 +41,8 @@ pub struct NewAllocation {
     pub expires_at: Option<Timestamp>,
     /// How its decisions are kept.
     pub durability: Option<Durability>,
+    /// In which hours, how fast, and how long it may lie idle.
+    pub conditions: Conditions,
 }
 
 /// Why nothing was carved.
@@ -152,6 +155,7 @@ async fn request(
         not_before: new.not_before,
         expires_at: new.expires_at,
         durability: new.durability,
+        conditions: new.conditions,
         key: None,
         by: caller.author(),
     };

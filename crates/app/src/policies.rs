@@ -6,13 +6,15 @@ use crate::authority::{self, FindError, Forbidden};
 use crate::{agents, customers};
 use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
+use almoner_domain::conditions::Conditions;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AgentId, CustomerId, PolicyId};
-use almoner_domain::policy::{AgentSelector, Policy, PolicyError, PolicyLine, Zone};
+use almoner_domain::policy::{AgentSelector, Policy, PolicyError, PolicyLine};
 use almoner_domain::ports::{Features, Work};
 use almoner_domain::scope::Scope;
 use almoner_domain::text::{ExternalId, FeatureKey, Label, Name, Named, SessionKind};
 use almoner_domain::units::{Units, UnitsError};
+use almoner_domain::zone::Zone;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use thiserror::Error;
@@ -37,6 +39,8 @@ pub struct NewPolicy {
     pub lines: Vec<NewPolicyLine>,
     /// With which tools, on which resources.
     pub scope: Scope,
+    /// In which hours, how fast, and how long an allocation may lie idle.
+    pub conditions: Conditions,
     /// How long an allocation lasts.
     pub lifetime: Duration,
     /// How many of a customer's may be live at once.
@@ -192,6 +196,7 @@ async fn resolve(work: &mut dyn Work, app: &App, new: NewPolicy) -> Result<Polic
         customer,
         lines: lines(work.features(), new.lines).await?,
         scope: new.scope,
+        conditions: new.conditions,
         lifetime: new.lifetime,
         live_max: new.live_max,
         zone: new.zone,

@@ -1,5 +1,6 @@
 //! Allocations: the prepaid card.
 
+use crate::conditions::{Conditions, IDLE_TOLD_WITHIN};
 use crate::feature::Durability;
 use crate::id::{AccountId, AgentId, AllocationId, FeatureId};
 use crate::principal::Principals;
@@ -33,12 +34,26 @@ pub struct Allocation {
     pub expires_at: Timestamp,
     /// How its decisions are kept, where it says so itself; else the feature's.
     pub durability: Option<Durability>,
+    /// In which hours, how fast, and how long it may lie idle.
+    pub conditions: Conditions,
     /// Usable, or why not any more.
     pub state: AllocationState,
     /// When it was carved.
     pub created_at: Timestamp,
     /// One for each feature.
     pub lines: Vec<AllocationLine>,
+}
+
+impl Allocation {
+    /// When it has lain idle for too long, where it was used last then, or never; none where it may lie idle.
+    ///
+    /// Time during which it is not usable yet does not count.
+    pub fn idle_at(&self, last_use: Option<Timestamp>) -> Option<Timestamp> {
+        let begun = self.not_before.map_or(self.created_at, |start| start.max(self.created_at));
+        let idle_since = last_use.map_or(begun, |used| used.max(begun));
+        let timeout = self.conditions.idle_timeout?;
+        Some(idle_since.saturating_add(timeout.span()).saturating_add(IDLE_TOLD_WITHIN))
+    }
 }
 
 /// The units of one feature in an allocation.

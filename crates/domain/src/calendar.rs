@@ -153,6 +153,16 @@ impl Calendar {
         Ok(Window { start, end })
     }
 
+    /// What clocks in the zone show at an instant.
+    pub(crate) fn shows(&self, at: Timestamp) -> Result<DateTime, CalendarError> {
+        Ok(instant(at)?.to_zoned(self.zone.clone()).datetime())
+    }
+
+    /// The first instant at which clocks in the zone show a time, or would had they not changed.
+    pub(crate) fn first_at(&self, local: DateTime) -> Result<Timestamp, CalendarError> {
+        first(&self.zone, local)
+    }
+
     /// Where windows that start on dates are counted from.
     fn origin(&self, every: Recurrence) -> DateTime {
         match (every.alignment(), every.unit()) {

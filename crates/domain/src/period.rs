@@ -49,7 +49,7 @@ impl PeriodUnit {
 }
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weekday {
     /// The first by ISO 8601.
     Monday,
@@ -88,6 +88,11 @@ impl Weekday {
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|day| day.as_str() == text)
+    }
+
+    /// The day that a calendar calls so.
+    pub(crate) fn of(day: jiff::civil::Weekday) -> Self {
+        Self::ALL[usize::from(day.to_monday_zero_offset().unsigned_abs()) % 7]
     }
 
     /// Days after Monday.

@@ -5,14 +5,15 @@
 //! towards that day's cap.
 
 use crate::agent::Agent;
-use crate::calendar::{Calendar, CalendarError, Window};
+use crate::calendar::Window;
+use crate::conditions::Conditions;
 use crate::id::{AgentId, CustomerId, FeatureId, PolicyId};
 use crate::ledger::SPAN_MAX;
-use crate::period::{Alignment, PeriodUnit, Recurrence, UsagePeriod, Weekday};
 use crate::scope::Scope;
 use crate::text::{ExternalId, Label, Name, SessionKind};
 use crate::time::Timestamp;
 use crate::units::Units;
+use crate::zone::Zone;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use thiserror::Error;
@@ -41,6 +42,8 @@ pub struct Policy {
     pub lines: Vec<PolicyLine>,
     /// With which tools, on which resources.
     pub scope: Scope,
+    /// In which hours, how fast, and how long an allocation may lie idle.
+    pub conditions: Conditions,
     /// How long an allocation lasts from the call that made it: whole seconds, up to [`SPAN_MAX`].
     pub lifetime: Duration,
     /// How many of a customer's allocations may be live at once; none for any number.
@@ -75,10 +78,6 @@ pub struct PolicyLine {
     pub a_day: Option<Units>,
 }
 
-/// An IANA time zone by its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Zone(Calendar);
-
 /// Why a policy cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PolicyError {
@@ -103,25 +102,6 @@ pub enum PolicyError {
     /// None may be live.
     #[error("must be at least 1")]
     Live,
-}
-
-impl Zone {
-    /// Reads the name of a zone.
-    pub fn parse(name: &str) -> Result<Self, CalendarError> {
-        Calendar::new(Timestamp::from_micros(0), name).map(Self)
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        self.0.zone()
-    }
-
-    /// The day there that an instant falls into.
-    pub fn day(&self, at: Timestamp) -> Result<Window, CalendarError> {
-        let calendar = Alignment::Calendar { week_start: Weekday::Monday };
-        let day = Recurrence::new(1, PeriodUnit::Day, calendar).map_err(|_| CalendarError::OutOfRange)?;
-        self.0.window_at(UsagePeriod::Every(day), at)
-    }
 }
 
 impl Policy {
@@ -260,6 +240,7 @@ mod tests {
             customer: None,
             lines: vec![PolicyLine { feature: id(1), up_to: units(50), a_day: Some(units(510)) }],
             scope: Scope::default(),
+            conditions: Conditions::default(),
             lifetime: Duration::from_secs(7_200),
             live_max: Some(20),
             zone: Zone::parse("Europe/Berlin").unwrap(),
@@ -311,13 +292,6 @@ mod tests {
         assert_eq!(amounts(20, 0, 5_000), Err(PolicyRefusal::Live { live_max: 20 }));
         let refusal = PolicyRefusal::Day { feature: id(1), a_day: units(510), resets_at: day.end };
         assert_eq!(amounts(0, 510, 5_000), Err(refusal));
-    }
-
-    #[test]
-    fn a_day_is_one_in_the_policys_zone() {
-        let at = |text| Timestamp::parse(text).unwrap();
-        let day = policy(1).zone.day(at("2026-10-25T10:00:00Z")).unwrap();
-        assert_eq!((day.start, day.end), (at("2026-10-24T22:00:00Z"), Some(at("2026-10-25T23:00:00Z"))));
     }
 
     #[test]

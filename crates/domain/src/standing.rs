@@ -2,6 +2,7 @@
 
 use crate::allocation::AllocationState;
 use crate::calendar::Window;
+use crate::conditions::Conditions;
 use crate::decision::Level;
 use crate::feature::{Durability, StaticValue};
 use crate::id::{AccountId, AllocationId, FeatureId, UserId};
@@ -31,6 +32,9 @@ pub struct Standing {
     pub state: AllocationState,
     /// Stopped for a while, by whom and why; none while it runs.
     pub suspension: Option<Suspension>,
+    /// What a call has to meet: its own conditions, then those of the allocations it was carved from, nearest first; where there are none
+    /// of one it is left out.
+    pub conditions: Vec<(AllocationId, Conditions)>,
     /// How its decisions are kept, where it says so itself.
     pub durability: Option<Durability>,
     /// Metered features: where their units stand.

@@ -7,6 +7,8 @@ use crate::denial;
 use crate::gate::Gate;
 use crate::handle::{Handle, NoHandle, Target};
 use crate::judge::{self, Draw, judge};
+use crate::moment::Moment;
+use crate::pace;
 use crate::session::Drawn;
 use almoner_domain::account::Pocket;
 use almoner_domain::decision::{Denial, Operation, Reason, UseKind, Verdict};
@@ -58,7 +60,8 @@ impl Gate {
             }
             Err(NoHandle::Fault(fault)) => return Err(Refusal::Unavailable(Some(fault))),
         };
-        let draws = match judge(&handle, call, self.clock.now()) {
+        let Moment { now, uptime } = Moment::read(&*self.clock);
+        let draws = match judge(&handle, call, now).and_then(|draws| pace::look(&handle, uptime, now).map(|()| draws)) {
             Ok(draws) => draws,
             Err(denial) => return Ok(self.peek(request, Some((&handle, &[], &[])), Some(denial))),
         };

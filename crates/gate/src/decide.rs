@@ -11,6 +11,7 @@ use crate::handle::{Handle, NoHandle, Target};
 use crate::journal::Position;
 use crate::judge::{self, judge};
 use crate::moment::Moment;
+use crate::pace::Places;
 use crate::session::Drawn;
 use almoner_domain::decision::{Decision, Denial, KeyMark, Operation, Reason, Use, Verdict};
 use almoner_domain::fault::Fault;
@@ -121,8 +122,15 @@ impl Gate {
                 Ok(draws) => draws,
                 Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
             };
+            let places = match Places::take(&handle, moment.uptime, moment.now) {
+                Ok(places) => places,
+                Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
+            };
             match self.debit(request, &handle, &draws, moment, word, &mut claim) {
-                Debit::Done(taken) => return Ok(self.confirm(request, &handle, taken).await),
+                Debit::Done(taken) => {
+                    places.keep();
+                    return Ok(self.confirm(request, &handle, taken).await);
+                }
                 Debit::Exhausted { line, left, asked } => {
                     let denial = denial::exhausted(&handle, &handle.lines[line], left, asked, moment.now);
                     return self.deny(request, claim, Some(&handle), denial).await;
@@ -133,7 +141,10 @@ impl Gate {
                     Err(why) => return Ok(self.unavailable(request, Some(&handle), &why)),
                 },
                 Debit::Closed => match self.look_again(request, &handle).await {
-                    Ok(again) => handle = again,
+                    Ok(again) => {
+                        drop(places);
+                        handle = again;
+                    }
                     Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
                 },
                 Debit::Failed(why) => return Ok(self.unavailable(request, Some(&handle), &why)),

@@ -2,12 +2,15 @@
 
 use crate::handle::{Handle, HandleLine};
 use crate::judge::level;
+use crate::pace::HeldTo;
 use almoner_domain::decision::{Denial, Level, Reason};
 use almoner_domain::feature::Feature;
+use almoner_domain::id::AllocationId;
 use almoner_domain::standing::{Stopped, Suspension};
 use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
+use std::time::Duration;
 
 /// After how many seconds a caller should try again when the gate cannot know.
 const RETRY_UNAVAILABLE_S: u32 = 1;
@@ -49,6 +52,36 @@ pub(crate) fn not_started(handle: &Handle, start: Timestamp, now: Timestamp) -> 
         retry_after_s: Some(seconds(start, now)),
         ..denial(handle, Reason::NotStarted, level(handle), message)
     }
+}
+
+/// Outside the hours of an allocation, or of one that it was carved from.
+pub(crate) fn outside_hours(handle: &Handle, of: AllocationId, opens_at: Option<Timestamp>, now: Timestamp) -> Denial {
+    let label = &handle.standing.label;
+    let message = match opens_at {
+        Some(at) => format!("{label} is outside its hours. It opens at {at}."),
+        None => format!("{label} is outside its hours and does not open again."),
+    };
+    let retry_after_s = opens_at.map(|at| seconds(at, now));
+    let denial = denial(handle, Reason::OutsideSchedule, level_of(handle, of), message);
+    Denial { resets_at: opens_at, retry_after_s, ..denial }
+}
+
+/// As many calls as a pace allows came within its span.
+pub(crate) fn too_fast(handle: &Handle, held: &HeldTo, wait: Duration, now: Timestamp) -> Denial {
+    let message = format!(
+        "{} may be called {} times in {} seconds, and was. Wait {} seconds.",
+        handle.standing.label,
+        held.pace.calls(),
+        held.pace.per().as_secs(),
+        whole(wait)
+    );
+    let denial = denial(handle, Reason::RateLimited, level_of(handle, held.allocation), message);
+    Denial { resets_at: Some(now.saturating_add(wait)), retry_after_s: Some(whole(wait)), ..denial }
+}
+
+/// The level of a condition: the allocation's own, or one above it.
+fn level_of(handle: &Handle, allocation: AllocationId) -> Level {
+    if handle.standing.allocation == Some(allocation) { Level::Allocation } else { Level::ParentAllocation }
 }
 
 /// Somebody has to let it go on.
@@ -189,5 +222,10 @@ fn denial(handle: &Handle, reason: Reason, level: Level, message: String) -> Den
 
 /// Whole seconds until `at`, at least one.
 fn seconds(at: Timestamp, now: Timestamp) -> u32 {
-    u32::try_from(at.saturating_since(now).as_secs() + 1).unwrap_or(u32::MAX)
+    whole(at.saturating_since(now))
+}
+
+/// Whole seconds after which so much time has passed for certain.
+fn whole(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)
 }

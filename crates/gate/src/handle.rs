@@ -3,6 +3,7 @@
 use crate::catalogue::Catalogue;
 use crate::epoch::Epoch;
 use crate::near;
+use crate::pace::{HeldTo, Paces};
 use crate::purse::{Purse, Purses};
 use crate::session::SessionTarget;
 use almoner_domain::allocation::AllocationState;
@@ -36,6 +37,8 @@ pub(crate) struct Handle {
     pub(crate) standing: Standing,
     /// In the order of their accounts, which is the order of locks.
     pub(crate) lines: Vec<HandleLine>,
+    /// How fast it may be used.
+    pub(crate) paces: Vec<HeldTo>,
 }
 
 /// One metered feature of a handle.
@@ -74,11 +77,12 @@ impl Handle {
             state: AllocationState::Active,
             suspension: None,
             durability: None,
+            conditions: Vec::new(),
             lines: Vec::new(),
             rights: Vec::new(),
             raise: Vec::new(),
         };
-        Self { realm, standing, lines: Vec::new() }
+        Self { realm, standing, lines: Vec::new(), paces: Vec::new() }
     }
 
     /// The line of a feature.
@@ -103,6 +107,7 @@ pub(crate) struct Handles {
     lookup: Arc<dyn Lookup>,
     catalogue: Arc<Catalogue>,
     purses: Arc<Purses>,
+    paces: Paces,
     /// One for many targets each, so that an allocation that ends does not send all others back to the cache.
     epochs: Vec<Epoch>,
     /// Tells this gate's handles from those of another in the process.
@@ -121,7 +126,7 @@ impl Handles {
     pub(crate) fn new(max: u64, lookup: Arc<dyn Lookup>, catalogue: Arc<Catalogue>, purses: Arc<Purses>) -> Self {
         let epochs = (0..EPOCHS).map(|_| Epoch::default()).collect();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { cache: Cache::new(max), lookup, catalogue, purses, epochs, number }
+        Self { cache: Cache::new(max), lookup, catalogue, purses, paces: Paces::new(), epochs, number }
     }
 
     fn epoch(&self, target: &Target) -> &Epoch {
@@ -197,7 +202,8 @@ impl Handles {
             lines.extend(self.line(realm, &standing, *line, purse).await?);
         }
         lines.sort_by_key(|line| line.line.account);
-        Ok(Handle { realm, standing, lines })
+        let paces = self.paces.of(&standing);
+        Ok(Handle { realm, standing, lines, paces })
     }
 
     async fn line(

@@ -46,10 +46,15 @@ fn window(handle: &Handle, now: Timestamp) -> Result<(), Denial> {
     if let Some(start) = standing.not_before.filter(|start| now < *start) {
         return Err(denial::not_started(handle, start, now));
     }
-    match &standing.suspension {
-        Some(suspension) => Err(denial::suspended(handle, suspension)),
-        None => Ok(()),
+    if let Some(suspension) = &standing.suspension {
+        return Err(denial::suspended(handle, suspension));
     }
+    for (allocation, conditions) in &standing.conditions {
+        if let Some(hours) = conditions.hours.as_ref().filter(|hours| !hours.is_open(now)) {
+            return Err(denial::outside_hours(handle, *allocation, hours.opens_at(now), now));
+        }
+    }
+    Ok(())
 }
 
 fn scope(handle: &Handle, call: &Call) -> Result<(), Denial> {

@@ -27,6 +27,7 @@ mod meter;
 mod moment;
 mod near;
 mod metrics;
+mod pace;
 mod purse;
 pub mod record;
 mod recover;

@@ -1,14 +1,13 @@
 //! Allocations.
 
-use crate::allocation_line;
 use crate::bulk::Clash;
 use crate::key::realm_of;
 use crate::rows::{Hold, Rows};
-use crate::scope;
 use crate::stored::{hash16, number, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
+use crate::{allocation_line, conditions, scope};
 use almoner_domain::allocation::{Allocation, AllocationLine, AllocationState};
 use almoner_domain::decision::KeyMark;
 use almoner_domain::feature::Durability;
@@ -34,6 +33,8 @@ realm_table! {
         not_before: Option<i64>,
         expires_at: i64,
         durability: Option<String>,
+        conditions: Option<String>,
+        idle_at: Option<i64>,
         state: String,
         created_at: i64,
         key_principal: Option<Uuid>,
@@ -63,6 +64,8 @@ fn row(allocation: &Allocation, key: Option<KeyMark>) -> Result<Model, Trouble> 
         not_before: allocation.not_before.map(Timestamp::as_micros),
         expires_at: allocation.expires_at.as_micros(),
         durability: allocation.durability.map(|durability| durability.as_str().to_owned()),
+        conditions: conditions::text(&allocation.conditions)?,
+        idle_at: allocation.idle_at(None).map(Timestamp::as_micros),
         state: allocation.state.as_str().to_owned(),
         created_at: allocation.created_at.as_micros(),
         key_principal: key.map(|key| key.principal.uuid()),
@@ -87,6 +90,7 @@ fn read(row: Model, lines: Vec<AllocationLine>) -> Result<Allocation, Trouble> {
         not_before: row.not_before.map(Timestamp::from_micros),
         expires_at: Timestamp::from_micros(row.expires_at),
         durability: row.durability.map(|text| word(NOUN, &text, Durability::parse)).transpose()?,
+        conditions: conditions::read(row.conditions.as_deref())?,
         state: word(NOUN, &row.state, AllocationState::parse)?,
         created_at: Timestamp::from_micros(row.created_at),
         lines,
@@ -197,6 +201,19 @@ pub(crate) async fn due(tx: &Everywhere, limit: u64) -> Result<Vec<(Realm, Alloc
     let rows = tx.rows::<Entity>().filter(Expr::cust(ACTIVE)).filter(Column::ExpiresAt.lte(tx.now().as_micros()));
     let found = rows.order(Column::ExpiresAt, Order::Asc).limit(limit).all().await?;
     found.into_iter().map(|row| Ok((realm_of(row.tenant, &row.environment)?, Id::from_uuid(row.id)))).collect()
+}
+
+/// Active allocations of any realm that may have lain idle for too long.
+pub(crate) async fn perhaps_idle(tx: &Everywhere, limit: u64) -> Result<Vec<(Realm, AllocationId)>, Trouble> {
+    let rows = tx.rows::<Entity>().filter(Expr::cust(ACTIVE)).filter(Column::IdleAt.lte(tx.now().as_micros()));
+    let found = rows.order(Column::IdleAt, Order::Asc).limit(limit).all().await?;
+    found.into_iter().map(|row| Ok((realm_of(row.tenant, &row.environment)?, Id::from_uuid(row.id)))).collect()
+}
+
+/// When to look again whether one lies idle.
+pub(crate) async fn look_again(tx: &Tx, id: AllocationId, at: Timestamp) -> Result<(), Trouble> {
+    tx.change::<Entity>().filter(Column::Id.eq(id.uuid())).set(Column::IdleAt, at.as_micros()).run().await?;
+    Ok(())
 }
 
 /// Writes new allocations without their lines, which need the accounts first.

@@ -242,5 +242,6 @@ async fn order(tx: &Tx, request: &CarveRequest, giver: &Giver, agent: AgentId) -
         not_before: request.not_before,
         expires_at: request.expires_at,
         durability: request.durability,
+        conditions: request.conditions.clone(),
     })
 }

@@ -53,7 +53,7 @@ async fn end(
 }
 
 /// Books with these allocations, their accounts and all accounts above.
-async fn load(tx: &Tx, families: Vec<Allocation>) -> Result<Books<'_>, Trouble> {
+pub(crate) async fn load(tx: &Tx, families: Vec<Allocation>) -> Result<Books<'_>, Trouble> {
     let mut books = tx.books();
     let ids: Vec<AccountId> = families.iter().flat_map(|a| a.lines.iter().map(|line| line.account)).collect();
     for account in account::hold_with_ancestors(tx, &ids).await? {

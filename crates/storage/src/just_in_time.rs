@@ -166,6 +166,7 @@ async fn carve(
         not_before: None,
         expires_at: Some(tx.now().saturating_add(policy.lifetime)),
         durability: None,
+        conditions: policy.conditions.clone(),
     };
     match ledger::carve(&mut books, &order)? {
         Err(refusal) => undone(SessionAnswer::Refused(refusal, whom.principals())),

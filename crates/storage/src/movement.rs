@@ -6,11 +6,12 @@ use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use almoner_domain::account::Pocket;
-use almoner_domain::id::Id;
+use almoner_domain::id::{AccountId, Id};
 use almoner_domain::movement::{Cause, Movement};
 use almoner_domain::principal::Principals;
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
+use sea_orm::{ColumnTrait, Condition, Order};
 
 realm_table! {
     "movements" {
@@ -30,6 +31,8 @@ realm_table! {
 }
 
 const NOUN: &str = "movement";
+/// The cause of what gates take into their memory, report as used and give back.
+const LEASE: &str = "lease";
 
 fn row(movement: &Movement) -> Model {
     let (cause, cause_id) = movement.cause.parts();
@@ -76,4 +79,15 @@ pub(crate) async fn add(tx: &Tx, movements: &[Movement]) -> Result<(), Trouble> 
     let rows: Vec<Model> = movements.iter().map(row).collect();
     tx.insert::<Entity>(&rows, Clash::Refuse).await?;
     Ok(())
+}
+
+/// When units of these accounts were last used, carved or returned. What gates take into their memory and give back says nothing
+/// about that.
+pub(crate) async fn last_of(tx: &Tx, accounts: &[AccountId]) -> Result<Option<Timestamp>, Trouble> {
+    let ids: Vec<Uuid> = accounts.iter().map(|id| id.uuid()).collect();
+    let by_hand = Condition::any().add(Column::ToPocket.eq(Pocket::Used.as_str())).add(Column::Cause.ne(LEASE));
+    let rows = tx.all_among::<Entity, _>(Column::AccountId, &ids, |rows| {
+        rows.filter(by_hand.clone()).order(Column::Id, Order::Desc).limit(1)
+    });
+    Ok(rows.await?.into_iter().map(|row| Timestamp::from_micros(row.at)).max())
 }

@@ -7,13 +7,14 @@ use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::work::SqlWork;
-use crate::{policy_line, scope};
+use crate::{conditions, policy_line, scope};
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AgentId, CustomerId, Id, PolicyId};
-use almoner_domain::policy::{AgentSelector, Policy, PolicyLine, Zone};
+use almoner_domain::policy::{AgentSelector, Policy, PolicyLine};
 use almoner_domain::ports::Policies;
 use almoner_domain::text::{ExternalId, Label, Name, Named, SessionKind};
 use almoner_domain::time::Timestamp;
+use almoner_domain::zone::Zone;
 use async_trait::async_trait;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Condition, Order};
@@ -30,6 +31,7 @@ realm_table! {
         session_kind: String,
         customer_id: Option<Uuid>,
         scope: String,
+        conditions: Option<String>,
         lifetime_s: i64,
         live_max: Option<i64>,
         zone: String,
@@ -65,6 +67,7 @@ fn row(policy: &Policy) -> Result<Model, Trouble> {
         session_kind: policy.session_kind.as_str().to_owned(),
         customer_id: policy.customer.map(Id::uuid),
         scope: scope::text(&policy.scope)?,
+        conditions: conditions::text(&policy.conditions)?,
         lifetime_s: number(NOUN, policy.lifetime.as_secs())?,
         live_max: policy.live_max.map(i64::from),
         zone: policy.zone.name().to_owned(),
@@ -99,6 +102,7 @@ fn read(row: Model, lines: Vec<PolicyLine>) -> Result<Policy, Trouble> {
         customer: row.customer_id.map(Id::from_uuid),
         lines,
         scope: scope::read(&row.scope)?,
+        conditions: conditions::read(row.conditions.as_deref())?,
         lifetime: Duration::from_secs(number(NOUN, row.lifetime_s)?),
         live_max: row.live_max.map(|max| number(NOUN, max)).transpose()?,
         zone: parsed(NOUN, Zone::parse(&row.zone))?,

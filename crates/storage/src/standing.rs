@@ -25,10 +25,13 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
     let name = session::name(tx, session).await?;
     let lines = allocation_lines(tx, &allocation).await?;
     let subject = window::subject(tx, allocation.principals.customer, None).await?;
+    let ancestors = statement::ancestors(tx, &allocation).await?;
+    let conditions = std::iter::once(&allocation).chain(&ancestors).filter(|one| !one.conditions.is_empty());
+    let conditions = conditions.map(|one| (one.id, one.conditions.clone())).collect();
     Ok(Some(Standing {
         principals: allocation.principals,
         allocation: Some(id),
-        ancestors: statement::chain(tx, &allocation).await?.into_iter().map(|(id, _)| id).collect(),
+        ancestors: ancestors.into_iter().map(|above| above.id).collect(),
         label: format!("The allocation for session {}", name.key),
         raise: raise(tx, allocation.principals).await?,
         scope: allocation.scope,
@@ -36,6 +39,7 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
         expires_at: Some(allocation.expires_at),
         state: allocation.state,
         suspension: None,
+        conditions,
         durability: allocation.durability,
         lines,
         rights: rights(&subject),
@@ -88,6 +92,7 @@ pub(crate) async fn of_subject(
         expires_at: subject.subscription.as_ref().and_then(|subscription| subscription.ended_at),
         state: AllocationState::Active,
         suspension: None,
+        conditions: Vec::new(),
         durability: None,
         lines,
         rights: rights(subject),

@@ -5,7 +5,7 @@ use crate::tx::Tx;
 use crate::window::Subject;
 use crate::{account, allocation, lease, session};
 use almoner_domain::account::Account;
-use almoner_domain::allocation::{Allocation, AllocationState};
+use almoner_domain::allocation::Allocation;
 use almoner_domain::decision::Level;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::plan::Offer;
@@ -25,7 +25,7 @@ pub(crate) async fn of(tx: &Tx, id: AllocationId) -> Result<Option<AllocationSta
         ids.iter().map(|id| accounts.iter().find(|account| account.id == *id)).collect();
     let in_order = in_order.ok_or_else(|| Trouble::row("allocation", "an account of it is missing"))?;
     let lines = lines(tx, &in_order).await?;
-    let chain = chain(tx, &allocation).await?;
+    let chain = ancestors(tx, &allocation).await?.iter().map(|above| (above.id, above.state)).collect();
     Ok(Some(AllocationStatement { allocation, session, lines, chain }))
 }
 
@@ -35,16 +35,16 @@ pub(crate) async fn must(tx: &Tx, id: AllocationId) -> Result<AllocationStatemen
 }
 
 /// The allocations that it was carved from, nearest first.
-pub(crate) async fn chain(tx: &Tx, allocation: &Allocation) -> Result<Vec<(AllocationId, AllocationState)>, Trouble> {
-    let mut chain = Vec::new();
+pub(crate) async fn ancestors(tx: &Tx, allocation: &Allocation) -> Result<Vec<Allocation>, Trouble> {
+    let mut ancestors = Vec::new();
     let mut next = allocation.parent;
     while let Some(id) = next {
         let above = allocation::find(tx, id).await?;
         let above = above.ok_or_else(|| Trouble::row("allocation", format!("{id} is missing")))?;
-        chain.push((id, above.state));
         next = above.parent;
+        ancestors.push(above);
     }
-    Ok(chain)
+    Ok(ancestors)
 }
 
 /// Where the units of accounts stand, in their order.

@@ -4,7 +4,7 @@
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, allocation, books, end, hold, hold_end, lease, window};
+use crate::{account, allocation, books, end, hold, hold_end, idle, lease, window};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
 use almoner_domain::ledger;
@@ -22,6 +22,7 @@ const STROKE_MAX: usize = usize::MAX;
 /// What there is to do.
 struct Due {
     allocations: Vec<(Realm, AllocationId)>,
+    perhaps_idle: Vec<(Realm, AllocationId)>,
     holds: Vec<(Realm, HoldId)>,
     leases: Vec<(Realm, LeaseId)>,
     windows: Vec<(Realm, AccountId)>,
@@ -51,6 +52,7 @@ impl SqlStore {
             Box::pin(async move {
                 Ok(Due {
                     allocations: allocation::due(tx, limit).await?,
+                    perhaps_idle: allocation::perhaps_idle(tx, limit).await?,
                     holds: hold::due(tx, limit).await?,
                     leases: lease::silent(tx, limit).await?,
                     windows: account::over(tx, limit).await?,
@@ -62,6 +64,9 @@ impl SqlStore {
         let allocations: u64 = self
             .stroke(due.allocations, STROKE_MAX, |tx, ids| Box::pin(async move { end::expire(tx, &ids).await }))
             .await?;
+        let idle: u64 = self
+            .stroke(due.perhaps_idle, STROKE_MAX, |tx, ids| Box::pin(async move { idle::end_idle(tx, &ids).await }))
+            .await?;
         let holds: u64 = self
             .stroke(due.holds, STROKE_MAX, |tx, ids| Box::pin(async move { hold_end::expire(tx, &ids).await }))
             .await?;
@@ -69,7 +74,7 @@ impl SqlStore {
             self.stroke(due.leases, STROKE_MAX, |tx, ids| Box::pin(async move { doubt(tx, &ids).await })).await?;
         let turned: Turned =
             self.stroke(due.windows, TURN_MAX, |tx, ids| Box::pin(async move { turn(tx, &ids).await })).await?;
-        Ok(Swept { allocations, holds, leases, windows: turned.closed, resets: turned.opened })
+        Ok(Swept { allocations: allocations + idle, holds, leases, windows: turned.closed, resets: turned.opened })
     }
 
     async fn stroke<I, T>(&self, found: Vec<(Realm, I)>, at_once: usize, stroke: Stroke<I, T>) -> Result<T, Fault>

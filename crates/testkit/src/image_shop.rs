@@ -189,6 +189,7 @@ impl ImageShop {
             not_before: None,
             expires_at: None,
             durability: None,
+            conditions: Default::default(),
             key: None,
             by: author(),
         }

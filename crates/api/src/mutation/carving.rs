@@ -1,5 +1,6 @@
 //! What is said to carve an allocation, read and refused member by member.
 
+use super::conditions::{self, BusinessHoursInput, PaceInput};
 use crate::asker::asker;
 use crate::object::{AllocationNode, DurabilityName, PreviewObject};
 use crate::refusal::{Checks, RefusalCode, Stop, kept};
@@ -38,6 +39,12 @@ pub(crate) struct CarveAllocationInput {
     expires_at: Option<String>,
     /// How its decisions are kept; by default as each feature says.
     durability: Option<DurabilityName>,
+    /// In which hours it may be used; at any time by default.
+    hours: Option<BusinessHoursInput>,
+    /// How fast it may be used; at any pace by default.
+    pace: Option<PaceInput>,
+    /// It ends when nothing was used for so many seconds, 60 to 2,678,400; never by default.
+    idle_timeout_seconds: Option<i64>,
 }
 
 /// A session by kind and key.
@@ -89,6 +96,8 @@ fn read(input: &CarveAllocationInput) -> Result<NewAllocation, Stop> {
     let scope = read_scope(input.tools.as_deref(), input.resources.as_deref(), &mut checks);
     let not_before = instant("notBefore", input.not_before.as_deref(), &mut checks);
     let expires_at = instant("expiresAt", input.expires_at.as_deref(), &mut checks);
+    let (hours, pace) = (input.hours.as_ref(), input.pace.as_ref());
+    let conditions = conditions::read(hours, pace, input.idle_timeout_seconds, &mut checks);
     checks.done()?;
     Ok(NewAllocation {
         source: kept(source)?,
@@ -99,6 +108,7 @@ fn read(input: &CarveAllocationInput) -> Result<NewAllocation, Stop> {
         not_before,
         expires_at,
         durability: input.durability.map(Into::into),
+        conditions,
     })
 }
 

@@ -4,6 +4,7 @@ mod agent;
 mod allocation;
 mod customer;
 mod carving;
+mod conditions;
 mod feature;
 mod grant;
 mod key;

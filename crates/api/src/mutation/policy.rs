@@ -1,14 +1,16 @@
 //! Policies are put into force and retired, never changed.
 
 use super::carving::read_scope;
+use super::conditions::{self, BusinessHoursInput, PaceInput};
 use crate::asker::asker;
 use crate::object::PolicyObject;
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
 use almoner_app::policies::{
     self, AddPolicyError, LineAmount, NewPolicy, NewPolicyLine, NewSelector, RetirePolicyError,
 };
-use almoner_domain::policy::{PolicyError, Zone};
+use almoner_domain::policy::PolicyError;
 use almoner_domain::text::{ExternalId, FeatureKey, Label, Name, Named, SessionKind};
+use almoner_domain::zone::Zone;
 use async_graphql::{Context, InputObject, Object, Result};
 use std::time::Duration;
 
@@ -33,6 +35,12 @@ pub(crate) struct AddPolicyInput {
     tools: Option<Vec<String>>,
     /// Resources that its allocations may be used on; any by default.
     resources: Option<Vec<String>>,
+    /// In which hours its allocations may be used; at any time by default.
+    hours: Option<BusinessHoursInput>,
+    /// How fast each of its allocations may be used; at any pace by default.
+    pace: Option<PaceInput>,
+    /// An allocation of it ends when nothing was used for so many seconds, 60 to 2,678,400; never by default.
+    idle_timeout_seconds: Option<i64>,
     /// How long an allocation lasts from the call that made it: 1 second to 366 days.
     lifetime_seconds: i64,
     /// How many of a customer's allocations may be live at once; any number by default.
@@ -103,6 +111,8 @@ async fn add(context: &Context<'_>, input: AddPolicyInput) -> Result<PolicyObjec
     let lines: Vec<Option<NewPolicyLine>> =
         input.lines.into_iter().enumerate().map(|(at, line)| read_line(at, line, &mut checks)).collect();
     let scope = read_scope(input.tools.as_deref(), input.resources.as_deref(), &mut checks);
+    let (hours, pace) = (input.hours.as_ref(), input.pace.as_ref());
+    let conditions = conditions::read(hours, pace, input.idle_timeout_seconds, &mut checks);
     // What is below zero lasts as long as nothing does, and is refused as that.
     let lifetime = Duration::from_secs(u64::try_from(input.lifetime_seconds).unwrap_or_default());
     let live_max = input.live_max.map(|max| u32::try_from(max).unwrap_or_default());
@@ -116,6 +126,7 @@ async fn add(context: &Context<'_>, input: AddPolicyInput) -> Result<PolicyObjec
         customer: customer.flatten(),
         lines: lines.into_iter().flatten().collect(),
         scope,
+        conditions,
         lifetime,
         live_max,
         zone: kept(zone)?,

@@ -1,8 +1,8 @@
 //! Allocations: prepaid cards for one agent, one session, one window, one scope.
 
 use super::{
-    AgentNode, BalanceObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode, MovementNode, SessionNode,
-    UserNode, decimal, instant, there, wire_id,
+    AgentNode, BalanceObject, BusinessHoursObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode,
+    MovementNode, PaceObject, SessionNode, UserNode, decimal, instant, there, wire_id,
 };
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
@@ -98,6 +98,22 @@ impl AllocationNode {
     /// Resources it may be used on; none where any may.
     async fn resources(&self) -> Option<Vec<String>> {
         self.0.scope.resources.as_ref().map(|names| names.iter().map(|name| name.as_str().to_owned()).collect())
+    }
+
+    /// In which hours it may be used; none for any time.
+    async fn hours(&self) -> Option<BusinessHoursObject> {
+        self.0.conditions.hours.clone().map(BusinessHoursObject)
+    }
+
+    /// How fast it may be used; none for any pace.
+    async fn pace(&self) -> Option<PaceObject> {
+        self.0.conditions.pace.map(PaceObject::from)
+    }
+
+    /// After how many seconds without use it ends; none for never.
+    async fn idle_timeout_seconds(&self) -> Option<i64> {
+        let timeout = self.0.conditions.idle_timeout?;
+        Some(i64::try_from(timeout.span().as_secs()).unwrap_or(i64::MAX))
     }
 
     /// Not usable before.

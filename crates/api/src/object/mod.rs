@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod allocation;
+mod conditions;
 mod customer;
 mod decision;
 mod entitlement;
@@ -24,6 +25,7 @@ mod usage;
 pub(crate) use agent::{AgentNode, SessionNode};
 pub(crate) use allocation::{AllocationNode, AllocationStateName};
 pub(crate) use audit::AuditObject;
+pub(crate) use conditions::{BusinessHoursObject, PaceObject};
 pub(crate) use customer::{CustomerNode, RoleName, UserNode};
 pub(crate) use decision::DecisionNode;
 pub(crate) use entitlement::{BalanceObject, EntitlementObject};

@@ -1,6 +1,6 @@
 //! Policies: rules that make allocations just in time.
 
-use super::{AgentNode, CustomerNode, FeatureNode, decimal, instant, there, wire_id};
+use super::{AgentNode, BusinessHoursObject, CustomerNode, FeatureNode, PaceObject, decimal, instant, there, wire_id};
 use crate::asker::asker;
 use almoner_domain::policy::{AgentSelector, Policy, PolicyLine};
 use async_graphql::{Context, ID, Object, Result};
@@ -69,6 +69,22 @@ impl PolicyObject {
     /// Resources that its allocations may be used on; none where any may.
     async fn resources(&self) -> Option<Vec<String>> {
         self.0.scope.resources.as_ref().map(|names| names.iter().map(|name| name.as_str().to_owned()).collect())
+    }
+
+    /// In which hours its allocations may be used; none for any time.
+    async fn hours(&self) -> Option<BusinessHoursObject> {
+        self.0.conditions.hours.clone().map(BusinessHoursObject)
+    }
+
+    /// How fast each of its allocations may be used; none for any pace.
+    async fn pace(&self) -> Option<PaceObject> {
+        self.0.conditions.pace.map(PaceObject::from)
+    }
+
+    /// After how many seconds without use an allocation of it ends; none for never.
+    async fn idle_timeout_seconds(&self) -> Option<i64> {
+        let timeout = self.0.conditions.idle_timeout?;
+        Some(i64::try_from(timeout.span().as_secs()).unwrap_or(i64::MAX))
     }
 
     /// How long an allocation lasts from the call that made it, in seconds.

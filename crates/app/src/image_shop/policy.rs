@@ -4,9 +4,10 @@ use super::cast::Cast;
 use super::catalogue::CREDITS;
 use super::{SeedError, at};
 use crate::policies::{NewPolicy, NewPolicyLine, NewSelector};
-use almoner_domain::policy::Zone;
+use almoner_domain::conditions::Conditions;
 use almoner_domain::scope::Scope;
 use almoner_domain::text::{ExternalId, FeatureKey, Name, Named, SessionKind, TextError};
+use almoner_domain::zone::Zone;
 use std::time::Duration;
 
 /// How long a ticket has its credits.
@@ -29,6 +30,7 @@ fn made(cast: &Cast, zone: Zone) -> Result<NewPolicy, TextError> {
         customer: None,
         lines: vec![credits],
         scope: Scope::default(),
+        conditions: Conditions::default(),
         lifetime: LIFETIME,
         live_max: None,
         zone,

@@ -4,6 +4,7 @@ use super::books::{Books, LedgerError};
 use crate::account::{Account, AccountOwner, Balance, Pocket};
 use crate::allocation::{Allocation, AllocationLine, AllocationState, DEPTH_MAX, LINES_MAX};
 use crate::calendar::Window;
+use crate::conditions::Conditions;
 use crate::feature::Durability;
 use crate::id::{AccountId, AgentId, AllocationId, FeatureId};
 use crate::movement::Cause;
@@ -39,6 +40,8 @@ pub struct CarveOrder {
     pub expires_at: Option<Timestamp>,
     /// How its decisions are kept.
     pub durability: Option<Durability>,
+    /// In which hours, how fast, and how long it may lie idle.
+    pub conditions: Conditions,
 }
 
 /// Why nothing was carved.
@@ -131,6 +134,7 @@ pub fn carve(books: &mut Books<'_>, order: &CarveOrder) -> Result<Result<Allocat
         not_before: terms.not_before,
         expires_at: terms.expires_at,
         durability: order.durability,
+        conditions: order.conditions.clone(),
         state: AllocationState::Active,
         created_at: books.now,
         lines,

@@ -3,6 +3,7 @@
 use crate::agent::SessionName;
 use crate::allocation::AllocationState;
 use crate::audit::Author;
+use crate::conditions::Conditions;
 use crate::decision::{Decision, KeyMark};
 use crate::fault::Fault;
 use crate::feature::{Durability, ExcessRule};
@@ -71,6 +72,8 @@ pub struct CarveRequest {
     pub expires_at: Option<Timestamp>,
     /// How its decisions are kept.
     pub durability: Option<Durability>,
+    /// In which hours, how fast, and how long it may lie idle.
+    pub conditions: Conditions,
     /// The caller's idempotency key.
     pub key: Option<KeyMark>,
     /// Who signs it. Not a part of what is asked for: a repetition may come from elsewhere.

@@ -146,6 +146,7 @@ impl World {
             not_before: None,
             expires_at: Some(self.now.saturating_add(Duration::from_secs(3_600))),
             durability: None,
+            conditions: Default::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::body::{SessionBody, SubjectBody, UseBody, read};
 use super::calls::REPLAYED;
+use super::conditions::{self, HoursBody, PaceBody, Said};
 use super::object;
 use super::parse::{Errors, Print, Zero, parse_session, parse_subject};
 use super::problem::Problem;
@@ -54,6 +55,14 @@ pub(crate) struct CarveBody {
     pub expires_at: Option<String>,
     /// `durable` or `fast`; by default as each feature says.
     pub durability: Option<String>,
+    /// In which hours it may be used; by default at any time. Outside them a call is denied with `outside_schedule` and when it opens.
+    #[serde(default, deserialize_with = "object::maybe")]
+    pub hours: Option<HoursBody>,
+    /// How fast it may be used; by default at any pace. What is faster is denied with `rate_limited`.
+    #[serde(default, deserialize_with = "object::maybe")]
+    pub pace: Option<PaceBody>,
+    /// It ends when nothing was used for so many seconds, 60 to 2,678,400; by default never.
+    pub idle_timeout_s: Option<u64>,
     /// At most 255 bytes.
     pub idempotency_key: Option<String>,
 }
@@ -159,6 +168,8 @@ impl Gate {
         let durability = body.durability.as_deref().and_then(|word| {
             errors.keep("/durability", Durability::parse(word).ok_or("must be \"durable\" or \"fast\""))
         });
+        let said = Said { hours: body.hours.as_ref(), pace: body.pace, idle_timeout_s: body.idle_timeout_s };
+        let conditions = conditions::read(said, &mut errors);
         let key = body.idempotency_key.as_deref().and_then(|key| {
             let key = errors.keep("/idempotency_key", IdempotencyKey::parse(key))?;
             Some(mark(by, &CallKey { key, body: print }))
@@ -170,7 +181,20 @@ impl Gate {
         let lines = uses.into_iter().map(|used| (used.feature.id, used.amount)).collect();
         let id = AllocationId::new(self.clock.now(), &*self.entropy);
         let by = author;
-        Ok(CarveRequest { id, source, agent, session, lines, scope, not_before, expires_at, durability, key, by })
+        Ok(CarveRequest {
+            id,
+            source,
+            agent,
+            session,
+            lines,
+            scope,
+            not_before,
+            expires_at,
+            durability,
+            conditions,
+            key,
+            by,
+        })
     }
 
     /// Why nothing was carved, and what to do.
@@ -310,5 +334,15 @@ fn fingerprint(body: &CarveBody) -> [u8; 16] {
     print.option(body.not_before.as_deref());
     print.option(body.expires_at.as_deref());
     print.option(body.durability.as_deref());
+    // Left out where nothing is said, so that bodies of before these members keep their print.
+    if let Some(hours) = &body.hours {
+        print.text(&format!("hours {hours:?}"));
+    }
+    if let Some(pace) = body.pace {
+        print.text(&format!("pace {pace:?}"));
+    }
+    if let Some(seconds) = body.idle_timeout_s {
+        print.text(&format!("idle {seconds}"));
+    }
     short(print.0)
 }

@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod body;
 mod calls;
+mod conditions;
 mod entitlements;
 mod events;
 mod holds;

@@ -1,6 +1,7 @@
 //! Statements as the wire has them.
 
 use super::answer::{OnBehalfOf, ValueAnswer};
+use super::conditions::{HoursBody, PaceBody};
 use super::problem::Problem;
 use crate::gate::Gate;
 use almoner_domain::account::Pocket;
@@ -33,6 +34,15 @@ pub(crate) struct AllocationBody {
     /// How its decisions are kept, where it says so itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     durability: Option<&'static str>,
+    /// In which hours it may be used, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hours: Option<HoursBody>,
+    /// How fast it may be used, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<PaceBody>,
+    /// After how many seconds without use it ends, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout_s: Option<u64>,
     /// What has returned in the moment it ended, line by line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     returned: Vec<ReturnedBody>,
@@ -197,6 +207,9 @@ impl Gate {
                 .map(|(id, state)| ChainLink { allocation: id.to_string(), state: state.as_str() })
                 .collect(),
             durability: allocation.durability.map(|durability| durability.as_str()),
+            hours: allocation.conditions.hours.as_ref().map(HoursBody::from),
+            pace: allocation.conditions.pace.map(PaceBody::from),
+            idle_timeout_s: allocation.conditions.idle_timeout.map(|timeout| timeout.span().as_secs()),
             returned,
         })
     }

@@ -230,6 +230,7 @@ impl Shop {
             not_before: None,
             expires_at: Some(self.now().saturating_add(Duration::from_secs(3_600))),
             durability: None,
+            conditions: Default::default(),
             key: None,
             by: author(),
         }

@@ -1,20 +1,21 @@
 //! Allocations for sessions: made once by a policy, within its caps; and prices, as gates and the control plane read them.
 
-use super::World;
 use super::world::pocket;
+use super::{World, conditions};
 use crate::author;
 use crate::image_shop::{at, units};
 use almoner_domain::account::Pocket;
 use almoner_domain::agent::SessionName;
 use almoner_domain::id::{AllocationId, PolicyId};
 use almoner_domain::ledger::CarveRefusal;
-use almoner_domain::policy::{AgentSelector, Policy, PolicyLine, PolicyRefusal, Zone};
+use almoner_domain::policy::{AgentSelector, Policy, PolicyLine, PolicyRefusal};
 use almoner_domain::ports::{SessionAnswer, SessionRequest, SubjectName};
 use almoner_domain::price::{PriceLine, PriceList, Rate};
 use almoner_domain::scope::Scope;
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::text::{DimensionName, DimensionValue, ExternalId, Label, Name, Named, SessionKey, SessionKind};
 use almoner_domain::units::Scale;
+use almoner_domain::zone::Zone;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ fn policy(w: &World, name: &str) -> Policy {
         scope: Scope::default(),
         lifetime: Duration::from_secs(3_600),
         live_max: Some(3),
+        conditions: conditions::full(),
         zone: Zone::parse("Europe/Berlin").unwrap(),
         created_at: w.clock_now(),
         retired_at: None,
@@ -76,6 +78,7 @@ pub async fn a_session_gets_one_allocation(w: &World) {
     assert_eq!(statement.allocation.principals.user, Some(w.shop.ada.id));
     assert_eq!(statement.allocation.expires_at, w.clock_now().saturating_add(Duration::from_secs(3_600)));
     assert_eq!(pocket(&statement.lines[0], Pocket::Free), 50);
+    assert_eq!(statement.allocation.conditions, conditions::full());
     let of_acme = SubjectName { customer: Named::Id(w.shop.acme.id), user: None };
     let whole = ask(w, SessionRequest { subject: of_acme, ..request(w, "one") }).await;
     assert!(matches!(whole, SessionAnswer::Allocation { id: other, is_new: true } if other != id), "{whole:?}");

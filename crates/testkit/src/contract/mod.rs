@@ -33,6 +33,7 @@ pub mod spending;
 pub mod charting;
 pub mod ranking;
 pub mod allotting;
+pub mod conditions;
 pub mod delivering;
 pub mod pruning;
 

@@ -201,6 +201,12 @@ macro_rules! contract_suite {
                 policies_are_found_by_agents_and_labels
                 another_realm_has_none_of_the_policies
                 prices_are_read_as_they_were_published;
+            conditions:
+                conditions_come_with_those_above
+                what_lies_idle_ends
+                what_may_be_in_use_is_not_idle
+                what_is_used_below_is_not_idle
+                what_a_gate_keeps_without_use_lies_idle;
             delivering:
                 an_entry_becomes_one_delivery_however_many_pump
                 nothing_is_kept_for_who_does_not_listen

@@ -135,5 +135,6 @@ fn order(request: &CarveRequest, giver: &Giver, agent: AgentId, session: Session
         not_before: request.not_before,
         expires_at: request.expires_at,
         durability: request.durability,
+        conditions: request.conditions.clone(),
     }
 }

@@ -96,6 +96,7 @@ impl Core {
             not_before: None,
             expires_at: Some(now.saturating_add(policy.lifetime)),
             durability: None,
+            conditions: policy.conditions.clone(),
         };
         let mut books = Books::new(now, &*entropy);
         accounts.iter().for_each(|(_, account)| self.rows.load_chain(eye, &mut books, account.id));

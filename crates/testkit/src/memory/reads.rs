@@ -58,16 +58,21 @@ impl Core {
         raise.extend(
             catalogue.who_raise(customer).into_iter().filter(|person| Some(*person) != allocation.principals.user),
         );
+        let chain: Vec<AllocationId> = self.rows.chain(eye, allocation).into_iter().map(|(id, _)| id).collect();
+        let above = chain.iter().filter_map(|id| self.rows.allocations.find(eye, *id));
+        let conditions = std::iter::once(allocation).chain(above).filter(|one| !one.conditions.is_empty());
+        let conditions = conditions.map(|one| (one.id, one.conditions.clone())).collect();
         Some(Standing {
             principals: allocation.principals,
             allocation: Some(id),
-            ancestors: self.rows.chain(eye, allocation).into_iter().map(|(id, _)| id).collect(),
+            ancestors: chain,
             label: format!("The allocation for session {}", session.name.key),
             scope: allocation.scope.clone(),
             not_before: allocation.not_before,
             expires_at: Some(allocation.expires_at),
             state: allocation.state,
             suspension: None,
+            conditions,
             durability: allocation.durability,
             lines: accounts.map(|account| standing_line(account, Level::Allocation, None)).collect(),
             rights: rights(catalogue.entitled(customer, now).roots()),
@@ -103,6 +108,7 @@ impl Core {
             expires_at: subject.entitled.subscription.as_ref().and_then(|subscription| subscription.ended_at),
             state: AllocationState::Active,
             suspension: None,
+            conditions: Vec::new(),
             durability: None,
             lines,
             rights: rights(subject.entitled.roots()),

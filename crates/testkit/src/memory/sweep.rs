@@ -1,14 +1,16 @@
 //! What time alone asks for.
 
 use super::core::{Core, broken};
-use almoner_domain::account::{Account, AccountOwner};
+use almoner_domain::account::{Account, AccountOwner, Pocket};
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::fault::Fault;
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, AllocationId, LeaseId};
 use almoner_domain::lease::{Lease, LeaseState};
 use almoner_domain::ledger::{self, Books};
+use almoner_domain::movement::{Cause, Movement};
 use almoner_domain::ports::Swept;
+use almoner_domain::statement::LineStatement;
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
 use std::sync::Arc;
@@ -21,6 +23,12 @@ impl Core {
         let expired = |a: &Allocation| a.state == AllocationState::Active && a.expires_at <= now;
         for (realm, id) in due(self.rows.allocations.all(), limit, expired, |a| a.id) {
             swept.allocations += self.expire(now, realm, id)?;
+        }
+        let perhaps = |a: &Allocation| a.state == AllocationState::Active && a.conditions.idle_timeout.is_some();
+        for (realm, id) in due(self.rows.allocations.all(), usize::MAX, perhaps, |a| a.id) {
+            if self.is_idle(now, realm, id) {
+                swept.allocations += self.expire(now, realm, id)?;
+            }
         }
         for (realm, id) in due(self.rows.holds.all(), limit, |h: &Hold| h.open && h.expires_at <= now, |h| h.id) {
             swept.holds += u64::from(self.expire_hold(now, realm, id)?);
@@ -51,6 +59,27 @@ impl Core {
         let before = active(self);
         self.end(now, realm, id, AllocationState::Expired)?;
         Ok(before - active(self))
+    }
+
+    fn is_idle(&self, now: Timestamp, realm: Realm, id: AllocationId) -> bool {
+        let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
+        let mut books = Books::new(now, &*entropy);
+        self.rows.load_family(eye, &mut books, id);
+        let family: Vec<&Allocation> = books.allocations.iter().collect();
+        let Some(one) = family.iter().find(|one| one.id == id) else { return false };
+        let statements = family.iter().filter_map(|one| self.statement(realm, one.id));
+        let lines: Vec<LineStatement> = statements.flat_map(|statement| statement.lines).collect();
+        let is_out = lines.iter().any(|line| {
+            let held = line.balance.get(Pocket::Held).saturating_add(line.held_by_gates);
+            !held.is_zero() || !line.in_doubt.is_zero()
+        });
+        let by_hand = |movement: &&Movement| {
+            let here = lines.iter().any(|line| line.account == movement.account);
+            here && (movement.to == Some(Pocket::Used) || !matches!(movement.cause, Cause::Lease(_)))
+        };
+        let seen = self.rows.movements.iter().filter(|(owner, _)| (eye.sees)(eye.realm, *owner));
+        let last = seen.map(|(_, movement)| movement).filter(by_hand).map(|movement| movement.at).max();
+        !is_out && one.idle_at(last).is_some_and(|at| at <= now)
     }
 
     fn doubt(&mut self, now: Timestamp, realm: Realm, id: LeaseId) -> Result<(), Fault> {
