@@ -65,7 +65,7 @@ impl Fixture {
         let staff = Caller::here(Who::Operator { realm, key: None });
         let feature = features::define(&staff, &app, feature()?).await?;
         let plan = plans::create(&staff, &app, plans::NewPlan { external_id: id("all")?, name: name("All")? }).await?;
-        let quota = Offer::Quota { amount: Units::new(QUOTA)?, period: UsagePeriod::Never };
+        let quota = Offer::Quota { amount: Units::new(QUOTA)?, period: UsagePeriod::Never, beyond: Default::default() };
         let lines = vec![(feature.key.clone(), quota)];
         let terms = plans::NewTerms { effective_from: None, price: None, lines };
         plans::publish(&staff, &app, &plan.external_id, terms).await?;

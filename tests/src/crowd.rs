@@ -109,7 +109,11 @@ impl Crowd {
         let feature = features::define(&staff, &app, feature).await.expect("a feature").id;
         let plan = plans::NewPlan { external_id: external("all"), name: name("All") };
         plans::create(&staff, &app, plan).await.expect("a plan");
-        let quota = Offer::Quota { amount: Units::new(1_000_000_000).expect("units"), period: UsagePeriod::Never };
+        let quota = Offer::Quota {
+            amount: Units::new(1_000_000_000).expect("units"),
+            period: UsagePeriod::Never,
+            beyond: Default::default(),
+        };
         let terms = plans::NewTerms { effective_from: None, price: None, lines: vec![(key, quota)] };
         plans::publish(&staff, &app, &external("all"), terms).await.expect("a version");
         let mut crowd = Self {

@@ -9,7 +9,9 @@ use almoner_domain::grant::{Grant, GrantKind};
 use almoner_domain::id::{CustomerId, GrantId};
 use almoner_domain::ports::{GrantAnswer, GrantRequest, VoidAnswer};
 use almoner_domain::text::{ExternalId, FeatureKey, Named};
+use almoner_domain::time::Timestamp;
 use almoner_domain::units::{Units, UnitsError};
+use std::time::Duration;
 use thiserror::Error;
 
 /// A grant to be.
@@ -25,6 +27,10 @@ pub struct NewGrant {
     pub amount: String,
     /// Lower burns first.
     pub priority: i16,
+    /// Usable from; none for now.
+    pub effective_at: Option<Timestamp>,
+    /// Usable until; none where it ends with the current period.
+    pub expires_at: Option<Timestamp>,
     /// The provider's own id of it: one is issued once.
     pub external_id: Option<ExternalId>,
 }
@@ -36,6 +42,20 @@ pub enum NewGrantKind {
     TopUp,
     /// A promotion.
     Promotion,
+}
+
+/// The latest that a grant may begin from now on: later is a plan that somebody has to keep.
+pub const GRANT_AHEAD_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+
+/// Why a grant cannot begin or end then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum GrantWindowError {
+    /// It would begin too late.
+    #[error("a grant begins within 366 days")]
+    Ahead,
+    /// It would end before it begins, or has already.
+    #[error("a grant ends in the future, after it begins")]
+    Ended,
 }
 
 /// Why no grant was issued.
@@ -56,6 +76,9 @@ pub enum IssueGrantError {
     /// An amount that the feature cannot have.
     #[error("the amount {0}")]
     Amount(UnitsError),
+    /// It would begin too late, or end before it begins.
+    #[error("{0}")]
+    Window(GrantWindowError),
     /// The quota would be more than can be counted.
     #[error("the quota would hold more than can be counted")]
     TooMany,
@@ -84,7 +107,8 @@ pub enum VoidGrantError {
     Fault(#[from] Fault),
 }
 
-/// Issues units into the current period of a customer's quota. They end with it.
+/// Issues units into a customer's quota: into its current period, with which they end, unless it is said when they begin or expire. One that lasts
+/// longer than the period goes on in the next.
 pub async fn issue(caller: &Caller, desk: &Desk, new: NewGrant) -> Result<Grant, IssueGrantError> {
     let realm = authority::operator(caller)?;
     let features = desk.lookup.features(realm).await?;
@@ -95,6 +119,7 @@ pub async fn issue(caller: &Caller, desk: &Desk, new: NewGrant) -> Result<Grant,
     if amount.is_zero() {
         return Err(IssueGrantError::Amount(UnitsError::Zero));
     }
+    check_window(desk.app.now(), &new).map_err(IssueGrantError::Window)?;
     let request = GrantRequest {
         id: desk.app.new_id(),
         external_id: new.external_id.clone(),
@@ -106,6 +131,8 @@ pub async fn issue(caller: &Caller, desk: &Desk, new: NewGrant) -> Result<Grant,
         },
         amount,
         priority: new.priority,
+        effective_at: new.effective_at,
+        expires_at: new.expires_at,
         by: caller.author(),
     };
     match (desk.treasury.issue(realm, &request).await?, new.external_id) {
@@ -118,6 +145,14 @@ pub async fn issue(caller: &Caller, desk: &Desk, new: NewGrant) -> Result<Grant,
         (GrantAnswer::NotEntitled | GrantAnswer::Taken, _) => Err(IssueGrantError::NotEntitled(new.feature)),
         (GrantAnswer::TooMany, _) => Err(IssueGrantError::TooMany),
     }
+}
+
+fn check_window(now: Timestamp, new: &NewGrant) -> Result<(), GrantWindowError> {
+    let begins = new.effective_at.map_or(now, |at| at.max(now));
+    if begins > now.saturating_add(GRANT_AHEAD_MAX) {
+        return Err(GrantWindowError::Ahead);
+    }
+    if new.expires_at.is_some_and(|end| end <= begins) { Err(GrantWindowError::Ended) } else { Ok(()) }
 }
 
 /// Voids a grant: what of it is neither used nor handed out is taken back, and it stays in the history. What a gate here holds

@@ -8,7 +8,7 @@ use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, FeatureId, UserId};
-use almoner_domain::plan::Offer;
+use almoner_domain::plan::{Beyond, Offer};
 use almoner_domain::subscription::Entitlement;
 use almoner_domain::text::{FeatureKey, Named};
 use almoner_domain::units::Units;
@@ -75,7 +75,7 @@ pub async fn set_aside(caller: &Caller, app: &App, new: NewShare) -> Result<Enti
     let feature = work.features().by_key(&new.feature).await?.ok_or_else(no_quota)?;
     let all = work.subscriptions().entitlements(customer.id).await?;
     let whole = all.iter().find(|e| e.feature == feature.id && e.user.is_none()).ok_or_else(no_quota)?;
-    let Offer::Quota { amount: quota, period } = whole.offer else { return Err(no_quota()) };
+    let Offer::Quota { amount: quota, period, .. } = whole.offer else { return Err(no_quota()) };
     let left = quota.saturating_sub(shared(&all, feature.id));
     if new.amount > left {
         return Err(SetAsideError::TooMuch { left, quota });
@@ -83,7 +83,8 @@ pub async fn set_aside(caller: &Caller, app: &App, new: NewShare) -> Result<Enti
     let share = Entitlement {
         id: app.new_id(),
         user: Some(user.id),
-        offer: Offer::Quota { amount: new.amount, period },
+        // What goes beyond is the customer's own.
+        offer: Offer::Quota { amount: new.amount, period, beyond: Beyond::default() },
         ..whole.clone()
     };
     work.subscriptions()

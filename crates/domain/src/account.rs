@@ -187,6 +187,8 @@ pub struct Account {
     pub window: Window,
     /// Closed: what comes free passes on to the parent at once, or lapses at a root.
     pub closed: bool,
+    /// Of the units so many are beyond the quota: an entitlement's, where its plan allows that.
+    pub overage: Units,
     /// The units.
     pub balance: Balance,
 }

@@ -5,6 +5,7 @@ use crate::agent::{Agent, Session};
 use crate::allocation::Allocation;
 use crate::customer::{Customer, User};
 use crate::feature::Feature;
+use crate::grant::Grant;
 use crate::id::{EndpointId, EntitlementId, NoticeId};
 use crate::plan::Plan;
 use crate::subscription::Subscription;
@@ -57,6 +58,12 @@ happenings! {
     EntitlementThreshold = "entitlement.threshold";
     /// All of one feature's units of the period are used by a customer, or by a user of their share.
     EntitlementExhausted = "entitlement.exhausted";
+    /// A customer has used all units of the period, and uses more than them, as the plan allows.
+    EntitlementOverage = "entitlement.overage";
+    /// A grant of units expires soon: within a tenth of its life, and seven days at the most.
+    GrantExpiring = "grant.expiring";
+    /// A grant of units expired, and what nobody had used or been handed of it lapsed.
+    GrantExpired = "grant.expired";
     /// A customer's next usage period began, and its units were issued.
     EntitlementReset = "entitlement.reset";
     /// A customer's subscription began or ended.
@@ -110,12 +117,25 @@ pub struct Happening {
 pub enum Topic {
     /// Units of an allocation or an entitlement.
     Units(Box<About>),
+    /// A grant.
+    Grant(Box<Granted>),
     /// A subscription.
     Subscription(Box<Subscribed>),
     /// An endpoint of webhooks.
     Endpoint(Box<WebhookEndpoint>),
     /// Nothing: this endpoint is tried.
     Trial(EndpointId),
+}
+
+/// A grant of units, as it stood when it was prepared to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The organisation.
+    pub customer: Customer,
+    /// Of which feature.
+    pub feature: Feature,
+    /// The grant.
+    pub grant: Grant,
 }
 
 /// A customer's subscription, as it stood when it was prepared to be told.

@@ -2,7 +2,7 @@
 
 use crate::allocation::AllocationState;
 use crate::happening::HappeningKind;
-use crate::id::{AccountId, AllocationId, EndpointId, LeaseId, NoticeId, SubscriptionId};
+use crate::id::{AccountId, AllocationId, EndpointId, GrantId, LeaseId, NoticeId, SubscriptionId};
 use crate::time::Timestamp;
 
 /// The share of an account's units whose use is announced, in percent.
@@ -42,6 +42,12 @@ pub enum Event {
     LeaseInDoubt(LeaseId),
     /// An entitlement's window that follows an earlier one is open: the account that holds it.
     EntitlementReset(AccountId),
+    /// More than the quota of an account is used, as its plan allows.
+    OverageBegun(AccountId),
+    /// A grant expires soon.
+    GrantExpiring(GrantId),
+    /// A grant's time is over.
+    GrantExpired(GrantId),
     /// A subscription began or ended.
     SubscriptionChanged(SubscriptionId),
     /// An endpoint of webhooks was disabled.
@@ -63,6 +69,9 @@ impl Event {
             Self::Exhausted(id) => (ACCOUNT_EXHAUSTED, id.uuid()),
             Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
             Self::EntitlementReset(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
+            Self::OverageBegun(id) => (HappeningKind::EntitlementOverage.as_str(), id.uuid()),
+            Self::GrantExpiring(id) => (HappeningKind::GrantExpiring.as_str(), id.uuid()),
+            Self::GrantExpired(id) => (HappeningKind::GrantExpired.as_str(), id.uuid()),
             Self::SubscriptionChanged(id) => (HappeningKind::SubscriptionChanged.as_str(), id.uuid()),
             Self::EndpointDisabled(id) => (HappeningKind::EndpointDisabled.as_str(), id.uuid()),
             Self::Test(id) => (HappeningKind::Test.as_str(), id.uuid()),

@@ -6,6 +6,7 @@ use crate::period::UsagePeriod;
 use crate::text::{ExternalId, Name};
 use crate::time::Timestamp;
 use crate::units::Units;
+use std::time::Duration;
 use thiserror::Error;
 
 /// A plan, whatever its version.
@@ -95,5 +96,82 @@ pub enum Offer {
         amount: Units,
         /// How long a period is.
         period: UsagePeriod,
+        /// What goes beyond the period and beyond the amount.
+        beyond: Beyond,
     },
+}
+
+/// What of a quota goes beyond its period, and beyond its amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beyond {
+    /// What of a period's units goes on in the next; none where all that is left lapses.
+    pub rollover: Option<Rollover>,
+    /// Units of a period that may be used beyond the amount. They burn last, and that they are begun upon is told.
+    pub overage: Units,
+}
+
+/// What of a period's units goes on in the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rollover {
+    minimum: Units,
+    maximum: Units,
+    /// How long what goes on lasts from the start of the next period; none where it ends with that, and what is left then goes on again.
+    pub expires_after: Option<Duration>,
+}
+
+/// Why a rollover cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RolloverError {
+    /// Nothing would go on.
+    #[error("must be above zero; leave the rollover out where nothing goes on")]
+    Maximum,
+    /// More would go on than may.
+    #[error("must be at most the maximum")]
+    Minimum,
+    /// No time, or more than anybody plans for.
+    #[error("must be between 1 and {ROLLOVER_DAYS_MAX} days")]
+    Days,
+}
+
+/// The longest that what rolls over may last, in days.
+pub const ROLLOVER_DAYS_MAX: u32 = 3_660;
+
+impl Rollover {
+    /// Of what is left at most `maximum` goes on, and at least `minimum`, even where less is left; for so many days.
+    ///
+    /// # Errors
+    /// Each of [`RolloverError`].
+    pub fn new(minimum: Units, maximum: Units, days: Option<u32>) -> Result<Self, RolloverError> {
+        if maximum.is_zero() {
+            return Err(RolloverError::Maximum);
+        }
+        if minimum > maximum {
+            return Err(RolloverError::Minimum);
+        }
+        if days.is_some_and(|days| days == 0 || days > ROLLOVER_DAYS_MAX) {
+            return Err(RolloverError::Days);
+        }
+        let span = |days| Duration::from_secs(24 * 3_600) * days;
+        Ok(Self { minimum, maximum, expires_after: days.map(span) })
+    }
+
+    /// At least so many.
+    pub fn minimum(self) -> Units {
+        self.minimum
+    }
+
+    /// At most so many.
+    pub fn maximum(self) -> Units {
+        self.maximum
+    }
+
+    /// For so many days; none where it ends with the next period.
+    pub fn days(self) -> Option<u32> {
+        self.expires_after.map(|span| u32::try_from(span.as_secs() / (24 * 3_600)).unwrap_or(ROLLOVER_DAYS_MAX))
+    }
+
+    /// What goes on of so many that are left.
+    pub fn of(self, left: Units) -> Units {
+        left.max(self.minimum).min(self.maximum)
+    }
 }

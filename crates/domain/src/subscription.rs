@@ -2,7 +2,7 @@
 
 use crate::calendar::Calendar;
 use crate::id::{CustomerId, EntitlementId, FeatureId, PlanVersionId, SubscriptionId, UserId};
-use crate::plan::Offer;
+use crate::plan::{Beyond, Offer};
 use crate::time::Timestamp;
 
 /// A customer on one version of a plan.
@@ -39,4 +39,14 @@ pub struct Entitlement {
     pub offer: Offer,
     /// Where its periods start: the subscription's calendar.
     pub calendar: Calendar,
+}
+
+impl Entitlement {
+    /// What goes beyond its period and its amount; nothing where it is no quota.
+    pub fn beyond(&self) -> Beyond {
+        match self.offer {
+            Offer::Quota { beyond, .. } => beyond,
+            Offer::Included | Offer::Value(_) => Beyond::default(),
+        }
+    }
 }

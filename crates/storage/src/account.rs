@@ -35,6 +35,7 @@ realm_table! {
         window_start: i64,
         window_end: Option<i64>,
         closed: bool,
+        overage: i64,
         granted: i64,
         free: i64,
         carved: i64,
@@ -81,6 +82,7 @@ fn row(account: &Account) -> Model {
         window_start: account.window.start.as_micros(),
         window_end: account.window.end.map(Timestamp::as_micros),
         closed: account.closed,
+        overage: account.overage.get(),
         granted: account.balance.granted().get(),
         free: pocket(Pocket::Free),
         carved: pocket(Pocket::Carved),
@@ -115,6 +117,7 @@ pub(crate) fn read(row: Model) -> Result<Account, Trouble> {
             end: row.window_end.map(Timestamp::from_micros),
         },
         closed: row.closed,
+        overage: units(NOUN, row.overage)?,
         balance: balance(&row)?,
     })
 }

@@ -27,7 +27,8 @@ pub(crate) async fn write_back(tx: &Tx, books: &Books<'_>, key: Option<KeyMark>)
     let holds: Vec<&Hold> = books.holds.added().chain(books.holds.changed()).collect();
     hold::write(tx, &holds).await?;
 
-    grant::add(tx, &books.grants).await?;
+    let ends = |account| books.accounts.find(account).and_then(|account| account.window.end);
+    grant::add(tx, &books.grants, ends).await?;
     movement::add(tx, &books.movements).await?;
     notice::add(tx, &books.notices).await?;
     for change in &books.changes {

@@ -7,7 +7,7 @@ use crate::stored;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use almoner_domain::id::{CustomerId, Id, SubscriptionId, UserId};
+use almoner_domain::id::{CustomerId, EntitlementId, Id, SubscriptionId, UserId};
 use almoner_domain::subscription::Entitlement;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::Expr;
@@ -26,15 +26,16 @@ realm_table! {
         value_text: Option<String>,
         amount: Option<i64>,
         period: Option<String>,
+        beyond: Option<String>,
         anchor: i64,
         zone: String,
         local_anchor: Option<String>,
     }
 }
 
-fn row(entitlement: &Entitlement) -> Model {
-    let columns = offer::columns(&entitlement.offer);
-    Model {
+fn row(entitlement: &Entitlement) -> Result<Model, Trouble> {
+    let columns = offer::columns(&entitlement.offer)?;
+    Ok(Model {
         tenant: NO_TENANT,
         environment: NO_ENVIRONMENT,
         id: entitlement.id.uuid(),
@@ -47,10 +48,11 @@ fn row(entitlement: &Entitlement) -> Model {
         value_text: columns.value_text,
         amount: columns.amount,
         period: columns.period,
+        beyond: columns.beyond,
         anchor: entitlement.calendar.anchor().as_micros(),
         zone: entitlement.calendar.zone().to_owned(),
         local_anchor: Some(entitlement.calendar.local_anchor()),
-    }
+    })
 }
 
 fn read(row: Model) -> Result<Entitlement, Trouble> {
@@ -60,6 +62,7 @@ fn read(row: Model) -> Result<Entitlement, Trouble> {
         value_text: row.value_text,
         amount: row.amount,
         period: row.period,
+        beyond: row.beyond,
     };
     Ok(Entitlement {
         id: Id::from_uuid(row.id),
@@ -74,7 +77,7 @@ fn read(row: Model) -> Result<Entitlement, Trouble> {
 
 /// Adds some; all or, where one is there already, none that a transaction should keep.
 pub(crate) async fn add(tx: &Tx, entitlements: &[Entitlement]) -> Result<(), Trouble> {
-    let rows: Vec<Model> = entitlements.iter().map(row).collect();
+    let rows = entitlements.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     let written = tx.insert::<Entity>(&rows, Clash::Skip).await?;
     if written == rows.len() as u64 { Ok(()) } else { Err(Trouble::Exists) }
 }
@@ -132,6 +135,11 @@ pub(crate) async fn hold_roots(tx: &Tx, subscription: SubscriptionId) -> Result<
     let rows = rows.filter(Column::UserId.is_null()).order(Column::Id, Order::Asc);
     rows.hold(Hold::Change).all().await?;
     Ok(())
+}
+
+/// One as it is.
+pub(crate) async fn find(tx: &Tx, id: EntitlementId) -> Result<Option<Entitlement>, Trouble> {
+    tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).one().await?.map(read).transpose()
 }
 
 /// All of a customer, its users' shares included.

@@ -5,17 +5,18 @@ use crate::stored::number;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::{
-    account, agent, allocation, allocation_sequence, customer, feature, plan, plan_version, session, subscription,
-    user, webhook,
+    account, agent, allocation, allocation_sequence, customer, feature, grant, plan, plan_version, session,
+    subscription, user, webhook,
 };
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::agent::{Agent, Session};
 use almoner_domain::allocation::Allocation;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
-use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::grant::Grant;
+use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, Id, PlanId, PlanVersionId, SessionId,
+    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, GrantId, Id, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
 };
 use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 enum Subject {
     Account(Account),
     Allocation(AllocationId),
+    Grant(GrantId),
     Subscription(SubscriptionId),
     Endpoint(EndpointId),
     Trial(EndpointId),
@@ -64,7 +66,8 @@ pub(crate) async fn tell(
 }
 
 fn is_of_account(event: &str) -> bool {
-    matches!(event, ACCOUNT_THRESHOLD | ACCOUNT_EXHAUSTED) || event == HappeningKind::EntitlementReset.as_str()
+    let kinds = [HappeningKind::EntitlementReset, HappeningKind::EntitlementOverage];
+    matches!(event, ACCOUNT_THRESHOLD | ACCOUNT_EXHAUSTED) || kinds.iter().any(|kind| kind.as_str() == event)
 }
 
 /// What an entry tells of; none of what no webhook does.
@@ -76,6 +79,7 @@ fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)
             Kind::Test => Subject::Trial(Id::from_uuid(entry.subject)),
             Kind::EndpointDisabled => Subject::Endpoint(Id::from_uuid(entry.subject)),
             Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject)),
+            Kind::GrantExpiring | Kind::GrantExpired => Subject::Grant(Id::from_uuid(entry.subject)),
             _ => Subject::Allocation(Id::from_uuid(entry.subject)),
         };
         return Some((kind, subject));
@@ -87,7 +91,7 @@ fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)
         (ACCOUNT_EXHAUSTED, true) => Kind::AllocationExhausted,
         (ACCOUNT_THRESHOLD, false) => Kind::EntitlementThreshold,
         (ACCOUNT_EXHAUSTED, false) => Kind::EntitlementExhausted,
-        _ => Kind::EntitlementReset,
+        (other, _) => Kind::parse(other)?,
     };
     Some((kind, Subject::Account(account)))
 }
@@ -106,6 +110,7 @@ struct Known {
     versions: BTreeMap<PlanVersionId, (PlanId, u32)>,
     plans: BTreeMap<PlanId, Plan>,
     endpoints: BTreeMap<EndpointId, WebhookEndpoint>,
+    grants: BTreeMap<GrantId, Grant>,
 }
 
 impl Known {
@@ -113,14 +118,21 @@ impl Known {
         let allocation_of = |subject: &&Subject| match subject {
             Subject::Allocation(id) => Some(*id),
             Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
-            Subject::Account(_) | Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => None,
+            _ => None,
         };
         let ids: BTreeSet<AllocationId> = subjects.iter().filter_map(allocation_of).collect();
         let found = rows::<allocation::Entity, _>(tx, allocation::Column::Id, ids).await?;
         let allocations = keyed(allocation::with_lines(tx, found).await?, |allocation| allocation.id);
 
-        let lines: Vec<AccountId> =
-            allocations.values().flat_map(|allocation| allocation.lines.iter().map(|line| line.account)).collect();
+        let grant_of = |subject: &&Subject| match subject {
+            Subject::Grant(id) => Some(*id),
+            _ => None,
+        };
+        let ids: BTreeSet<GrantId> = subjects.iter().filter_map(grant_of).collect();
+        let found = rows::<grant::Entity, _>(tx, grant::Column::Id, ids).await?;
+        let grants = keyed(found.into_iter().map(grant::read).collect::<Result<_, _>>()?, |grant| grant.id);
+        let lines = allocations.values().flat_map(|allocation| allocation.lines.iter().map(|line| line.account));
+        let lines: Vec<AccountId> = lines.chain(grants.values().map(|grant| grant.account)).collect();
         let mut accounts = keyed(account::by_ids(tx, &lines).await?, |account| account.id);
         for subject in subjects {
             if let Subject::Account(account) = subject {
@@ -162,6 +174,7 @@ impl Known {
             versions,
             allocations,
             accounts,
+            grants,
         })
     }
 
@@ -170,8 +183,16 @@ impl Known {
             Subject::Trial(id) => Topic::Trial(*id),
             Subject::Endpoint(id) => Topic::Endpoint(Box::new(self.endpoints.get(id)?.clone())),
             Subject::Subscription(id) => Topic::Subscription(Box::new(self.subscribed(*id)?)),
+            Subject::Grant(id) => Topic::Grant(Box::new(self.granted(*id)?)),
             Subject::Allocation(_) | Subject::Account(_) => Topic::Units(Box::new(self.about(subject)?)),
         })
+    }
+
+    fn granted(&self, id: GrantId) -> Option<Granted> {
+        let grant = self.grants.get(&id)?.clone();
+        let account = self.accounts.get(&grant.account)?;
+        let customer = self.customers.get(&account.principals.customer)?.clone();
+        Some(Granted { customer, feature: self.features.get(&account.feature)?.clone(), grant })
     }
 
     fn subscribed(&self, id: SubscriptionId) -> Option<Subscribed> {
@@ -187,7 +208,7 @@ impl Known {
 
     fn about(&self, subject: &Subject) -> Option<About> {
         let (whom, holder, accounts, window_end) = match subject {
-            Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
+            Subject::Grant(_) | Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
             Subject::Allocation(id) => {
                 let allocation = self.allocations.get(id)?;
                 let accounts: Vec<&Account> =

@@ -20,6 +20,7 @@ mod settle;
 mod carve;
 mod end;
 mod idle;
+mod maturing;
 mod hold_end;
 mod sweep;
 mod pump;

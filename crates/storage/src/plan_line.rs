@@ -20,6 +20,7 @@ realm_table! {
         value_text: Option<String>,
         amount: Option<i64>,
         period: Option<String>,
+        beyond: Option<String>,
     }
 }
 
@@ -30,7 +31,7 @@ pub(crate) fn rows(version: &PlanVersion) -> Result<Vec<Model>, Trouble> {
 }
 
 fn row(version: PlanVersionId, position: usize, line: &PlanLine) -> Result<Model, Trouble> {
-    let columns = offer::columns(&line.offer);
+    let columns = offer::columns(&line.offer)?;
     Ok(Model {
         tenant: NO_TENANT,
         environment: NO_ENVIRONMENT,
@@ -42,6 +43,7 @@ fn row(version: PlanVersionId, position: usize, line: &PlanLine) -> Result<Model
         value_text: columns.value_text,
         amount: columns.amount,
         period: columns.period,
+        beyond: columns.beyond,
     })
 }
 
@@ -70,6 +72,7 @@ fn read(row: Model) -> Result<PlanLine, Trouble> {
         value_text: row.value_text,
         amount: row.amount,
         period: row.period,
+        beyond: row.beyond,
     };
     Ok(PlanLine { feature: Id::from_uuid(row.feature_id), offer: offer::read(&columns)? })
 }

@@ -4,7 +4,7 @@
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, allocation, books, end, hold, hold_end, idle, lease, window};
+use crate::{account, allocation, books, end, grant, hold, hold_end, idle, lease, maturing, window};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
 use almoner_domain::ledger;
@@ -25,6 +25,7 @@ struct Due {
     perhaps_idle: Vec<(Realm, AllocationId)>,
     holds: Vec<(Realm, HoldId)>,
     leases: Vec<(Realm, LeaseId)>,
+    grants: Vec<(Realm, AccountId)>,
     windows: Vec<(Realm, AccountId)>,
 }
 
@@ -55,6 +56,7 @@ impl SqlStore {
                     perhaps_idle: allocation::perhaps_idle(tx, limit).await?,
                     holds: hold::due(tx, limit).await?,
                     leases: lease::silent(tx, limit).await?,
+                    grants: grant::due(tx, limit).await?,
                     windows: account::over(tx, limit).await?,
                 })
             })
@@ -72,6 +74,9 @@ impl SqlStore {
             .await?;
         let leases: u64 =
             self.stroke(due.leases, STROKE_MAX, |tx, ids| Box::pin(async move { doubt(tx, &ids).await })).await?;
+        let _: u64 = self
+            .stroke(due.grants, TURN_MAX, |tx, ids| Box::pin(async move { maturing::mature(tx, &ids).await }))
+            .await?;
         let turned: Turned =
             self.stroke(due.windows, TURN_MAX, |tx, ids| Box::pin(async move { turn(tx, &ids).await })).await?;
         Ok(Swept { allocations: allocations + idle, holds, leases, windows: turned.closed, resets: turned.opened })

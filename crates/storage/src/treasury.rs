@@ -8,7 +8,7 @@ use crate::{account, allocation, audit, books, customer, grant, statement, windo
 use almoner_domain::account::Account;
 use almoner_domain::audit::{Action, Author};
 use almoner_domain::fault::Fault;
-use almoner_domain::grant::Grant;
+use almoner_domain::grant::{Grant, GrantStage};
 use almoner_domain::id::{AccountId, CustomerId, GrantId};
 use almoner_domain::ledger::{self, AdjustRefusal, Adjustment};
 use almoner_domain::ports::{
@@ -84,11 +84,14 @@ async fn issue(tx: &Tx, request: &GrantRequest) -> Result<Outcome<Attempt<GrantA
         kind: request.kind,
         amount: request.amount,
         priority: request.priority,
-        effective_at: tx.now(),
-        expires_at: account.window.end,
+        effective_at: request.effective_at.map_or(tx.now(), |at| at.max(tx.now())),
+        expires_at: request.expires_at.or(account.window.end),
         created_at: tx.now(),
         voided_at: None,
         taken_back: Units::ZERO,
+        lapsed: Units::ZERO,
+        stage: GrantStage::Pending,
+        carried_from: None,
         external_id: request.external_id.clone(),
     };
     let mut books = tx.books();
@@ -98,6 +101,7 @@ async fn issue(tx: &Tx, request: &GrantRequest) -> Result<Outcome<Attempt<GrantA
     if !ledger::issue(&mut books, grant.clone())? {
         return done(GrantAnswer::TooMany);
     }
+    let grant = books.grants.last().cloned().unwrap_or(grant);
     books::write_back(tx, &books, None).await?;
     let note = format!("{} of {} smallest units", grant.kind.as_str(), grant.amount.get());
     audit::sign(tx, &request.by, Action::IssueGrant, grant.id, customer.id, note).await?;

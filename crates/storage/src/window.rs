@@ -3,7 +3,7 @@
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, books, entitlement, subscription};
+use crate::{account, books, entitlement, maturing, subscription};
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::calendar::Window;
 use almoner_domain::fault::Fault;
@@ -166,17 +166,22 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
     let mut open = by_entitlement(account::of_windows(tx, &wanted).await?);
     let mut books = tx.books();
     let roots: Vec<&Entitlement> = entitlements.iter().filter(|e| e.user.is_none()).collect();
-    let held = roots.iter().filter_map(|root| open.get(&root.id).map(|account| account.id)).collect::<Vec<_>>();
+    let missing = wanted.iter().map(|(id, _)| *id).filter(|id| !open.contains_key(id)).collect();
+    let last = account::last_of(tx, &missing).await?;
+    let before = roots.iter().filter_map(|root| open.get(&root.id).or_else(|| last.get(&root.id)));
+    let held = before.map(|account| account.id).collect::<Vec<_>>();
     for account in account::hold(tx, &held).await? {
         books.accounts.load(account.id, account);
     }
-    let missing = wanted.iter().map(|(id, _)| *id).filter(|id| !open.contains_key(id)).collect();
-    let last = account::last_of(tx, &missing).await?;
     for root in roots {
         let Some(window) = next_window(root, last.get(&root.id), tx.now()) else { continue };
         let parent = match open.remove(&root.id) {
             Some(account) => account.id,
-            None => ledger::open_window(&mut books, root, window)?,
+            None => {
+                let opened = ledger::open_window(&mut books, root, window)?;
+                maturing::carry_over(tx, &mut books, root, last.get(&root.id), opened).await?;
+                opened
+            }
         };
         let shares = entitlements.iter().filter(|e| e.user.is_some() && e.feature == root.feature);
         for share in shares.filter(|share| !open.contains_key(&share.id)) {

@@ -211,7 +211,8 @@ impl Maker<'_> {
         let upload = self.feature("image.upload", metered("uploads", ExcessRule::DenyExcess));
         let remove_background = self.feature("image.remove_background", FeatureKind::Boolean);
         let max_resolution = self.feature("image.max_resolution", FeatureKind::Static);
-        let quota = |amount| Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH };
+        let quota =
+            |amount| Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH, beyond: Default::default() };
         let offers = [
             (&generate, quota(quotas[0])),
             (&describe, quota(quotas[1])),

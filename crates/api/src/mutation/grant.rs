@@ -3,8 +3,9 @@
 use crate::asker::asker;
 use crate::object::GrantNode;
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
-use almoner_app::grants::{self, IssueGrantError, NewGrant, NewGrantKind, VoidGrantError};
+use almoner_app::grants::{self, GrantWindowError, IssueGrantError, NewGrant, NewGrantKind, VoidGrantError};
 use almoner_domain::text::{ExternalId, FeatureKey, Named};
+use almoner_domain::time::Timestamp;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
 
 /// Why units are given by hand.
@@ -30,6 +31,10 @@ pub(crate) struct IssueGrantInput {
     amount: String,
     /// -1000 to 1000, 0 by default: lower burns first.
     priority: Option<i32>,
+    /// Usable from (RFC 3339), within 366 days; now by default.
+    effective_at: Option<String>,
+    /// Usable until (RFC 3339), also beyond the current period; until its end by default.
+    expires_at: Option<String>,
     /// The provider's own id of it, such as an order's number: one is issued once, however often it is asked for.
     external_id: Option<String>,
 }
@@ -58,7 +63,8 @@ pub(crate) struct GrantMutation;
 
 #[Object]
 impl GrantMutation {
-    /// Issues units into the current period of a customer's quota. They end with it.
+    /// Issues units into the current period of a customer's quota. They end with it, unless it is said when they begin or expire: a grant
+    /// that lasts longer goes on in the next period.
     async fn issue_grant(&self, context: &Context<'_>, input: IssueGrantInput) -> Result<IssueGrantPayload> {
         IssueGrantPayload::of(issue(context, input).await)
     }
@@ -81,6 +87,10 @@ async fn issue(context: &Context<'_>, input: IssueGrantInput) -> Result<GrantNod
     if priority.is_none() {
         checks.add(&["priority"], "lies between -1000 and 1000");
     }
+    let mut time =
+        |member: &str, text: Option<&str>| text.and_then(|text| checks.keep(&[member], Timestamp::parse(text)));
+    let effective_at = time("effectiveAt", input.effective_at.as_deref());
+    let expires_at = time("expiresAt", input.expires_at.as_deref());
     checks.done()?;
     let new = NewGrant {
         customer: kept(customer)?,
@@ -91,6 +101,8 @@ async fn issue(context: &Context<'_>, input: IssueGrantInput) -> Result<GrantNod
         },
         amount: input.amount,
         priority: kept(priority)?,
+        effective_at,
+        expires_at,
         external_id,
     };
     grants::issue(&asker.caller, &asker.desk, new).await.map(GrantNode).map_err(|error| match error {
@@ -101,6 +113,8 @@ async fn issue(context: &Context<'_>, input: IssueGrantInput) -> Result<GrantNod
             Stop::at(RefusalCode::NotFound, &["feature"], error)
         }
         IssueGrantError::Amount(_) => Stop::at(RefusalCode::Invalid, &["amount"], error),
+        IssueGrantError::Window(GrantWindowError::Ahead) => Stop::at(RefusalCode::Invalid, &["effectiveAt"], error),
+        IssueGrantError::Window(GrantWindowError::Ended) => Stop::at(RefusalCode::Invalid, &["expiresAt"], error),
         IssueGrantError::TooMany => Stop::at(RefusalCode::Limit, &["amount"], error),
         IssueGrantError::Taken(_) => Stop::at(RefusalCode::Taken, &["externalId"], error),
     })

@@ -7,7 +7,7 @@ use almoner_app::features;
 use almoner_app::plans::{self, CreatePlanError, NewPlan, NewTerms, PublishPlanError};
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::period::{Alignment, Recurrence, UsagePeriod, Weekday};
-use almoner_domain::plan::{Currency, Offer, Price};
+use almoner_domain::plan::{Beyond, Currency, Offer, Price, Rollover, RolloverError};
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::{Scale, Units};
@@ -63,6 +63,22 @@ pub(crate) struct PlanLineInput {
     aligned: Option<bool>,
     /// Where weeks of the calendar begin; Monday by default.
     week_start: Option<WeekdayName>,
+    /// A metered feature: what of a period's units goes on in the next; nothing by default.
+    rollover: Option<RolloverInput>,
+    /// A metered feature: units of a period that may be used beyond the amount, as a decimal in the feature's unit; none by default. They burn
+    /// last, and that they are begun upon is told.
+    overage: Option<String>,
+}
+
+/// What of a period's units goes on in the next one: of what is left at most `maximum`, and at least `minimum`, even where less is left.
+#[derive(InputObject)]
+pub(crate) struct RolloverInput {
+    /// As a decimal in the feature's unit; 0 by default.
+    minimum: Option<String>,
+    /// As a decimal in the feature's unit, above zero.
+    maximum: String,
+    /// How many days it lasts from the start of the next period, 1 to 3,660; until that ends by default.
+    expires_after_days: Option<i64>,
 }
 
 payload! {
@@ -169,6 +185,10 @@ fn offer(line: &PlanLineInput, feature: Option<&Feature>, index: &str, checks: &
         checks.add(&at("period"), "must be a unit of time where a count, an alignment or the start of weeks is given");
         return None;
     }
+    if (line.rollover.is_some() || line.overage.is_some()) && line.amount.is_none() {
+        checks.add(&at("amount"), "must be given where units roll over or may be used beyond it");
+        return None;
+    }
     match (&line.value, &line.amount, line.period) {
         (None, None, None) => Some(Offer::Included),
         (Some(value), None, None) => {
@@ -181,12 +201,40 @@ fn offer(line: &PlanLineInput, feature: Option<&Feature>, index: &str, checks: &
                 _ => almoner_domain::units::Scale::WHOLE,
             };
             let amount = checks.keep(&at("amount"), Units::parse(amount, scale))?;
-            Some(Offer::Quota { amount, period: read_period(line, period, &at("periodCount"), checks)? })
+            let beyond = read_beyond(line, scale, index, checks)?;
+            Some(Offer::Quota { amount, period: read_period(line, period, &at("periodCount"), checks)?, beyond })
         }
         _ => {
             let detail =
                 "is not one offer: give nothing more (boolean), a value (static), or amount and period (metered)";
             checks.add(&["lines", index], detail);
+            None
+        }
+    }
+}
+
+/// What goes beyond a quota.
+fn read_beyond(line: &PlanLineInput, scale: Scale, index: &str, checks: &mut Checks) -> Option<Beyond> {
+    let mut amount = |path: &[&str], text: Option<&str>| match text {
+        None => Some(Units::ZERO),
+        Some(text) => checks.keep(path, Units::parse(text, scale)),
+    };
+    let overage = amount(&["lines", index, "overage"], line.overage.as_deref())?;
+    let Some(input) = &line.rollover else { return Some(Beyond { rollover: None, overage }) };
+    let at = |member| ["lines", index, "rollover", member];
+    let minimum = amount(&at("minimum"), input.minimum.as_deref())?;
+    let maximum = amount(&at("maximum"), Some(&input.maximum))?;
+    // What is below zero is no day, and refused as that.
+    let days = input.expires_after_days.map(|days| u32::try_from(days).unwrap_or_default());
+    match Rollover::new(minimum, maximum, days) {
+        Ok(rollover) => Some(Beyond { rollover: Some(rollover), overage }),
+        Err(why) => {
+            let member = match why {
+                RolloverError::Maximum => "maximum",
+                RolloverError::Minimum => "minimum",
+                RolloverError::Days => "expiresAfterDays",
+            };
+            checks.add(&at(member), why);
             None
         }
     }

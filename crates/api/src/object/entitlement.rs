@@ -121,7 +121,7 @@ pub(crate) struct BurningGrantObject {
 
 impl BurningGrantObject {
     fn of(grant: Grant, burnt: Units, feature: &Feature) -> Self {
-        let left = grant.amount.saturating_sub(grant.taken_back).saturating_sub(burnt);
+        let left = grant.there().saturating_sub(burnt);
         Self { burnt: decimal(burnt, feature), left: decimal(left, feature), grant: GrantNode(grant) }
     }
 }

@@ -4,7 +4,7 @@ use super::{CustomerNode, FeatureNode, decimal, instant, there, wire_id};
 use crate::asker::asker;
 use almoner_domain::account::Account;
 use almoner_domain::feature::Feature;
-use almoner_domain::grant::{Grant, GrantKind};
+use almoner_domain::grant::{Grant, GrantKind, GrantStage};
 use almoner_domain::units::Units;
 use async_graphql::{Context, Enum, ID, Object, Result};
 
@@ -20,6 +20,24 @@ pub(crate) enum GrantKindName {
     Promotion,
     /// Left over from the period before.
     Rollover,
+    /// What may be used beyond the quota, by the plan. It burns last.
+    Overage,
+}
+
+/// How far a grant has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "GrantStage", remote = "GrantStage")]
+pub(crate) enum GrantStageName {
+    /// Not effective yet: its units are nowhere.
+    Pending,
+    /// Its units are in the quota.
+    Live,
+    /// The same, and it was announced that it expires soon.
+    Expiring,
+    /// Its time is over. What was out then lapses when it comes back.
+    Expired,
+    /// Its period is over, and what was out then is carried over when it comes back.
+    Rolling,
 }
 
 impl From<GrantKind> for GrantKindName {
@@ -29,6 +47,7 @@ impl From<GrantKind> for GrantKindName {
             GrantKind::TopUp => Self::TopUp,
             GrantKind::Promotion => Self::Promotion,
             GrantKind::Rollover => Self::Rollover,
+            GrantKind::Overage => Self::Overage,
         }
     }
 }
@@ -72,6 +91,21 @@ impl GrantNode {
     /// Units taken back when it was voided, as a decimal in the feature's unit.
     async fn taken_back(&self, context: &Context<'_>) -> Result<String> {
         self.text(context, self.0.taken_back).await
+    }
+
+    /// Units that lapsed when it expired, so far, as a decimal in the feature's unit.
+    async fn lapsed(&self, context: &Context<'_>) -> Result<String> {
+        self.text(context, self.0.lapsed).await
+    }
+
+    /// How far it has come.
+    async fn stage(&self) -> GrantStageName {
+        self.0.stage.into()
+    }
+
+    /// The grant of an earlier period that it continues.
+    async fn carried_from(&self) -> Option<ID> {
+        self.0.carried_from.map(wire_id)
     }
 
     /// Lower burns first; then what expires earlier, then what was issued earlier.

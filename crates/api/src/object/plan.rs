@@ -1,14 +1,14 @@
 //! Plans and their versions.
 
 use super::period::{UsagePeriodName, WeekdayName};
-use super::{FeatureNode, instant, there, wire_id};
+use super::{FeatureNode, decimal, instant, there, wire_id};
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
 use crate::lists::VersionsOf;
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::page::Page;
 use almoner_domain::period::{Alignment, Recurrence, UsagePeriod};
-use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion, Price};
+use almoner_domain::plan::{Beyond, Offer, Plan, PlanLine, PlanVersion, Price};
 use almoner_domain::units::Scale;
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
@@ -126,6 +126,28 @@ impl PlanLineObject {
         Ok(Some(amount.display(meter.scale)))
     }
 
+    /// A metered feature: what of a period's units goes on in the next; none where nothing does.
+    async fn rollover(&self, context: &Context<'_>) -> Result<Option<RolloverObject>> {
+        let Offer::Quota { beyond: Beyond { rollover: Some(rollover), .. }, .. } = self.0.offer else {
+            return Ok(None);
+        };
+        let feature = self.find(context).await?;
+        Ok(Some(RolloverObject {
+            minimum: decimal(rollover.minimum(), &feature),
+            maximum: decimal(rollover.maximum(), &feature),
+            expires_after_days: rollover.days().map(i64::from),
+        }))
+    }
+
+    /// A metered feature: units of a period that may be used beyond the amount, as a decimal in the feature's unit; none where none may.
+    async fn overage(&self, context: &Context<'_>) -> Result<Option<String>> {
+        let Offer::Quota { beyond: Beyond { overage, .. }, .. } = self.0.offer else { return Ok(None) };
+        if overage.is_zero() {
+            return Ok(None);
+        }
+        Ok(Some(decimal(overage, &self.find(context).await?)))
+    }
+
     /// A metered feature: what its usage periods are measured in.
     async fn period(&self) -> Option<UsagePeriodName> {
         self.usage_period().map(Into::into)
@@ -148,6 +170,18 @@ impl PlanLineObject {
             Alignment::Anchor => None,
         }
     }
+}
+
+/// What of a period's units goes on in the next one.
+#[derive(SimpleObject)]
+#[graphql(name = "Rollover")]
+pub(crate) struct RolloverObject {
+    /// At least so many, even where less is left, as a decimal in the feature's unit.
+    minimum: String,
+    /// At most so many, as a decimal in the feature's unit.
+    maximum: String,
+    /// How many days it lasts from the start of the next period; none where it ends with that.
+    expires_after_days: Option<i64>,
 }
 
 impl PlanLineObject {

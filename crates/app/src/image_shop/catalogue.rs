@@ -6,7 +6,7 @@ use crate::{App, features::NewFeature};
 use almoner_domain::caller::Caller;
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter, StaticValue};
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::{Offer, Plan};
+use almoner_domain::plan::{Beyond, Offer, Plan};
 use almoner_domain::text::{FeatureKey, Name, TextError};
 use almoner_domain::units::{Scale, Units};
 
@@ -102,7 +102,7 @@ fn offer(gets: &Gets) -> Result<Option<Offer>, SeedError> {
         Gets::AMonth(count, _, places) => {
             let scale = Scale::new(*places).map_err(at("plan"))?;
             let amount = Units::whole(*count, scale).map_err(at("plan"))?;
-            Some(Offer::Quota { amount, period: UsagePeriod::MONTH })
+            Some(Offer::Quota { amount, period: UsagePeriod::MONTH, beyond: Beyond::default() })
         }
         Gets::ForCredits(_) => None,
     })

@@ -20,7 +20,11 @@ fn metered() -> FeatureKind {
 }
 
 fn quota(amount: i64) -> Offer {
-    Offer::Quota { amount: Units::new(amount).expect("an amount"), period: UsagePeriod::MONTH }
+    Offer::Quota {
+        amount: Units::new(amount).expect("an amount"),
+        period: UsagePeriod::MONTH,
+        beyond: Default::default(),
+    }
 }
 
 async fn define(staff: &Caller, app: &App, text: &str, kind: FeatureKind) {

@@ -206,7 +206,7 @@ impl<'e> Books<'e> {
         let id = self.new_id::<NoticeId>();
         let allocation = match event {
             Event::AllocationCreated(id) | Event::AllocationEnded(id, _) => Some(id),
-            Event::ThresholdReached(account) | Event::Exhausted(account) => {
+            Event::ThresholdReached(account) | Event::Exhausted(account) | Event::OverageBegun(account) => {
                 match self.accounts.find(account).map(|account| account.owner) {
                     Some(AccountOwner::Allocation(id)) => Some(id),
                     Some(AccountOwner::Entitlement(_)) | None => None,
@@ -214,6 +214,8 @@ impl<'e> Books<'e> {
             }
             Event::LeaseInDoubt(_)
             | Event::EntitlementReset(_)
+            | Event::GrantExpiring(_)
+            | Event::GrantExpired(_)
             | Event::SubscriptionChanged(_)
             | Event::EndpointDisabled(_)
             | Event::Test(_) => None,
@@ -223,16 +225,20 @@ impl<'e> Books<'e> {
 
     /// Announces that an account's use has crossed a mark since it stood at `used_before`.
     pub(super) fn announce_marks(&mut self, account: AccountId, used_before: Units) -> Result<(), LedgerError> {
-        let balance = self.accounts.get(account)?.balance;
+        let Account { balance, overage, .. } = *self.accounts.get(account)?;
         let (used, granted) = (balance.get(Pocket::Used), balance.granted());
+        let quota = granted.saturating_sub(overage);
         // In 128 bits: a percentage of a large quota does not fit 64.
         let reached =
-            |units: Units| i128::from(units.get()) * 100 >= i128::from(granted.get()) * i128::from(THRESHOLD_PERCENT);
+            |units: Units| i128::from(units.get()) * 100 >= i128::from(quota.get()) * i128::from(THRESHOLD_PERCENT);
         if granted.is_zero() || used == used_before {
             return Ok(());
         }
         if reached(used) && !reached(used_before) {
             self.announce(Event::ThresholdReached(account));
+        }
+        if !overage.is_zero() && used > quota && used_before <= quota {
+            self.announce(Event::OverageBegun(account));
         }
         if used == granted && used_before != granted {
             self.announce(Event::Exhausted(account));

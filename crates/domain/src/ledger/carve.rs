@@ -237,6 +237,7 @@ fn add_line(
         principals: order.principals,
         window: Window { start: terms.not_before.unwrap_or(books.now), end: Some(terms.expires_at) },
         closed: false,
+        overage: Units::ZERO,
         balance: Balance::default(),
     };
     books.accounts.add(id, account);

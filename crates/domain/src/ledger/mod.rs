@@ -10,6 +10,7 @@ mod carve;
 mod end;
 mod grant;
 mod hold;
+mod roll;
 mod settle;
 mod window;
 
@@ -17,7 +18,8 @@ pub use adjust::{AdjustRefusal, Adjustment, adjust};
 pub use books::{Books, LedgerError, Shelf};
 pub use carve::{CarveOrder, CarveRefusal, SPAN_MAX, carve};
 pub use end::end;
-pub use grant::{issue, void};
+pub use grant::{issue, mature, void};
 pub use hold::{HoldOrder, HoldRefusal, expire_hold, extend_hold, settle_hold};
+pub use roll::{goes_on, roll};
 pub use settle::{RETENTION, doubt, forfeit, lease_size, refund, settle};
 pub use window::{close_window, open_share, open_window};

@@ -3,7 +3,7 @@
 use super::books::{Books, LedgerError};
 use crate::account::{Account, AccountOwner, Balance, Pocket};
 use crate::calendar::Window;
-use crate::grant::{Grant, GrantKind};
+use crate::grant::{Grant, GrantKind, GrantStage};
 use crate::id::{AccountId, GrantId};
 use crate::movement::Cause;
 use crate::plan::Offer;
@@ -15,24 +15,44 @@ use crate::units::Units;
 /// window, so whoever comes second finds the first.
 pub fn open_window(books: &mut Books<'_>, entitlement: &Entitlement, window: Window) -> Result<AccountId, LedgerError> {
     let account = add_account(books, entitlement, None, 0, window);
-    let amount = quota(entitlement);
+    let overage = entitlement.beyond().overage;
+    grant(books, entitlement, account, GrantKind::Renewal, quota(entitlement))?;
+    if !overage.is_zero() {
+        grant(books, entitlement, account, GrantKind::Overage, overage)?;
+        books.accounts.change(account)?.overage = overage;
+    }
+    Ok(account)
+}
+
+/// Issues units of the plan into a window that is being opened.
+fn grant(
+    books: &mut Books<'_>,
+    entitlement: &Entitlement,
+    account: AccountId,
+    kind: GrantKind,
+    amount: Units,
+) -> Result<(), LedgerError> {
+    let window = books.accounts.get(account)?.window;
     let grant = Grant {
         id: books.new_id::<GrantId>(),
         entitlement: entitlement.id,
         account,
-        kind: GrantKind::Renewal,
+        kind,
         amount,
-        priority: 0,
+        priority: if kind == GrantKind::Overage { i16::MAX } else { 0 },
         effective_at: window.start,
         expires_at: window.end,
         created_at: books.now,
         voided_at: None,
         taken_back: Units::ZERO,
+        lapsed: Units::ZERO,
+        stage: GrantStage::Live,
+        carried_from: None,
         external_id: None,
     };
     books.post(account, None, Some(Pocket::Free), amount, Cause::Grant(grant.id))?;
     books.grants.push(grant);
-    Ok(account)
+    Ok(())
 }
 
 /// Opens a user's share of a customer's window: as much of it as is free there.
@@ -61,6 +81,7 @@ fn add_account(
         principals: Principals { customer: entitlement.customer, user: entitlement.user, agent: None, session: None },
         window,
         closed: false,
+        overage: Units::ZERO,
         balance: Balance::default(),
     };
     books.accounts.add(id, account);

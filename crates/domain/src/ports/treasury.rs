@@ -32,6 +32,10 @@ pub struct GrantRequest {
     pub amount: Units,
     /// Lower burns first.
     pub priority: i16,
+    /// Usable from; none for now.
+    pub effective_at: Option<Timestamp>,
+    /// Usable until; none where it ends with the current window.
+    pub expires_at: Option<Timestamp>,
     /// Who signs it.
     pub by: Author,
 }

@@ -1,7 +1,7 @@
 //! Grants: the order in which they burn, and how much of each has burnt.
 
 use crate::{config, units};
-use almoner_domain::grant::{Grant, GrantKind, burn, burn_order};
+use almoner_domain::grant::{Grant, GrantKind, GrantStage, burn, burn_order};
 use almoner_domain::id::{AccountId, EntitlementId, GrantId, Id};
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
@@ -28,6 +28,9 @@ fn grants() -> impl Strategy<Value = Vec<Grant>> {
             created_at: at(created),
             voided_at: None,
             taken_back: Units::ZERO,
+            lapsed: Units::ZERO,
+            stage: GrantStage::Live,
+            carried_from: None,
             external_id: None,
         };
         all.into_iter().enumerate().map(grant).collect()

@@ -227,7 +227,7 @@ fn entitlement(number: u128, user: Option<UserId>, quota: Units) -> Entitlement 
         user,
         feature: feature(),
         subscription: id::<SubscriptionId>(5),
-        offer: Offer::Quota { amount: quota, period: UsagePeriod::MONTH },
+        offer: Offer::Quota { amount: quota, period: UsagePeriod::MONTH, beyond: Default::default() },
         calendar: Calendar::new(Timestamp::from_micros(0), "UTC").unwrap(),
     }
 }

@@ -343,7 +343,7 @@ fn features() -> Vec<Feature> {
 }
 
 fn quota(amount: i64) -> Offer {
-    Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH }
+    Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH, beyond: Default::default() }
 }
 
 fn offers() -> [(FeatureId, Offer); 4] {

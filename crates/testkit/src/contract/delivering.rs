@@ -42,6 +42,7 @@ pub(super) fn wire(told: &Happening) -> String {
                 told.customer.external_id, told.plan.external_id, told.version
             );
         }
+        Topic::Grant(told) => return format!("{kind} of {}: {}", told.customer.external_id, told.grant.amount.get()),
         Topic::Endpoint(endpoint) => return format!("{kind}: {}", endpoint.url.host()),
         Topic::Trial(_) => return kind.to_owned(),
     };

@@ -19,6 +19,8 @@ pub(super) fn request(w: &World, feature: FeatureId, amount: i64) -> GrantReques
         kind: GrantKind::TopUp,
         amount: units(amount),
         priority: 0,
+        effective_at: None,
+        expires_at: None,
         by: author(),
     }
 }

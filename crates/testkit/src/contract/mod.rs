@@ -34,6 +34,7 @@ pub mod charting;
 pub mod ranking;
 pub mod allotting;
 pub mod conditions;
+pub mod timing;
 pub mod delivering;
 pub mod pruning;
 

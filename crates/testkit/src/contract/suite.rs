@@ -201,6 +201,14 @@ macro_rules! contract_suite {
                 policies_are_found_by_agents_and_labels
                 another_realm_has_none_of_the_policies
                 prices_are_read_as_they_were_published;
+            timing:
+                a_grant_begins_when_it_is_effective
+                what_expires_lapses
+                what_is_void_or_late_gives_nothing
+                what_lasts_longer_goes_on
+                what_is_left_rolls_over
+                a_least_rolls_over
+                overage_burns_last_and_is_told;
             conditions:
                 conditions_come_with_those_above
                 what_lies_idle_ends

@@ -30,7 +30,7 @@ async fn share(w: &World, user: UserId, amount: i64) {
     let share = Entitlement {
         id: w.id::<EntitlementId>(),
         user: Some(user),
-        offer: Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH },
+        offer: Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH, beyond: Default::default() },
         ..whole.clone()
     };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();

@@ -3,8 +3,8 @@
 use super::rows::Rows;
 use super::table::Eye;
 use almoner_domain::account::{Account, AccountOwner};
-use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
-use almoner_domain::id::{AccountId, AllocationId, SubscriptionId};
+use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::id::{AccountId, AllocationId, GrantId, SubscriptionId};
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::principal::Principals;
 use almoner_domain::time::Timestamp;
@@ -30,10 +30,22 @@ impl Rows {
                 self.of_account(eye, id, Kind::AllocationThreshold, Kind::EntitlementThreshold)?
             }
             Event::Exhausted(id) => self.of_account(eye, id, Kind::AllocationExhausted, Kind::EntitlementExhausted)?,
+            Event::GrantExpiring(id) => (Kind::GrantExpiring, Topic::Grant(Box::new(self.granted(eye, id)?))),
+            Event::GrantExpired(id) => (Kind::GrantExpired, Topic::Grant(Box::new(self.granted(eye, id)?))),
+            Event::OverageBegun(id) => self.of_account(eye, id, Kind::EntitlementOverage, Kind::EntitlementOverage)?,
             Event::EntitlementReset(id) => self.of_account(eye, id, Kind::EntitlementReset, Kind::EntitlementReset)?,
         };
         let sequence = self.numbers.find(eye, notice.id).copied();
         Some(Happening { notice: notice.id, kind, at: notice.at, sequence, topic })
+    }
+
+    fn granted(&self, eye: Eye, id: GrantId) -> Option<Granted> {
+        let known = self.catalogue(eye.realm)?;
+        let grant = self.grants.find(eye, id)?.clone();
+        let account = self.accounts.find(eye, grant.account)?;
+        let customer = known.customers.iter().find(|customer| customer.id == account.principals.customer)?.clone();
+        let feature = known.features.iter().find(|feature| feature.id == account.feature)?.clone();
+        Some(Granted { customer, feature, grant })
     }
 
     fn subscribed(&self, eye: Eye, id: SubscriptionId) -> Option<Subscribed> {

@@ -4,6 +4,7 @@ use super::core::{Core, broken};
 use almoner_domain::account::{Account, AccountOwner, Pocket};
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::fault::Fault;
+use almoner_domain::grant::{Grant, GrantStage};
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{AccountId, AllocationId, LeaseId};
 use almoner_domain::lease::{Lease, LeaseState};
@@ -37,6 +38,10 @@ impl Core {
         for (realm, id) in due(self.rows.leases.all(), limit, silent, |l| l.id) {
             self.doubt(now, realm, id)?;
             swept.leases += 1;
+        }
+        let stirs = |g: &Grant| g.stage != GrantStage::Live || g.expires_at.is_some();
+        for (realm, id) in due(self.rows.grants.all(), usize::MAX, stirs, |g| g.account) {
+            self.mature(now, realm, id)?;
         }
         let over = |a: &Account| {
             matches!(a.owner, AccountOwner::Entitlement(_)) && !a.closed && a.window.end.is_some_and(|end| end <= now)

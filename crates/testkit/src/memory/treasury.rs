@@ -6,7 +6,7 @@ use super::windows::Whom;
 use almoner_domain::account::AccountOwner;
 use almoner_domain::audit::Action;
 use almoner_domain::fault::Fault;
-use almoner_domain::grant::Grant;
+use almoner_domain::grant::{Grant, GrantStage};
 use almoner_domain::id::GrantId;
 use almoner_domain::ledger::{self, AdjustRefusal, Adjustment, Books};
 use almoner_domain::ports::{
@@ -42,11 +42,14 @@ impl Core {
             kind: request.kind,
             amount: request.amount,
             priority: request.priority,
-            effective_at: now,
-            expires_at: account.window.end,
+            effective_at: request.effective_at.map_or(now, |at| at.max(now)),
+            expires_at: request.expires_at.or(account.window.end),
             created_at: now,
             voided_at: None,
             taken_back: Units::ZERO,
+            lapsed: Units::ZERO,
+            stage: GrantStage::Pending,
+            carried_from: None,
             external_id: request.external_id.clone(),
         };
         let mut books = Books::new(now, &*entropy);
@@ -54,6 +57,7 @@ impl Core {
         if !ledger::issue(&mut books, grant.clone()).map_err(|error| broken("issue", error))? {
             return Ok(GrantAnswer::TooMany);
         }
+        let grant = books.grants.last().cloned().unwrap_or(grant);
         self.rows.write_back(eye, books);
         let note = format!("{} of {} smallest units", grant.kind.as_str(), grant.amount.get());
         let pen = Pen { now, realm, by: &request.by };

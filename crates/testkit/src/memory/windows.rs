@@ -7,8 +7,9 @@ use super::table::Eye;
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::fault::Fault;
+use almoner_domain::grant::{Grant, GrantStage};
 use almoner_domain::id::{AccountId, CustomerId, FeatureId, UserId};
-use almoner_domain::ledger::{self, Books};
+use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::notice::Event;
 use almoner_domain::ports::SubjectName;
 use almoner_domain::subscription::Entitlement;
@@ -105,7 +106,12 @@ impl Core {
                     books.accounts.load(account.id, account.clone());
                     account.id
                 }
-                None => ledger::open_window(&mut books, root, window).map_err(|error| broken("open_windows", error))?,
+                None => {
+                    let opened = ledger::open_window(&mut books, root, window);
+                    let opened = opened.map_err(|error| broken("open_windows", error))?;
+                    self.carry_over(eye, &mut books, root, opened).map_err(|error| broken("open_windows", error))?;
+                    opened
+                }
             };
             let shares = entitled.entitlements.iter().filter(|e| e.user.is_some() && e.feature == root.feature);
             for share in shares {
@@ -120,5 +126,64 @@ impl Core {
         let opened = books.accounts.added().count() as u64;
         self.rows.write_back(eye, books);
         Ok(opened)
+    }
+
+    /// Carries over what is left of an entitlement's last window.
+    fn carry_over(
+        &self,
+        eye: Eye,
+        books: &mut Books<'_>,
+        root: &Entitlement,
+        into: AccountId,
+    ) -> Result<(), LedgerError> {
+        let owner = AccountOwner::Entitlement(root.id);
+        let before = self.rows.accounts.seen(eye).filter(|account| account.owner == owner);
+        let Some(last) = before.max_by_key(|account| account.window.start) else { return Ok(()) };
+        let old = self.grants_of(eye, last.id);
+        let rollover = root.beyond().rollover;
+        if ledger::goes_on(rollover, last, &old) {
+            books.accounts.load(last.id, last.clone());
+            ledger::close_window(books, last.id)?;
+            ledger::roll(books, last.id, into, rollover, old, &[])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn grants_of(&self, eye: Eye, account: AccountId) -> Vec<Grant> {
+        self.rows.grants.seen(eye).filter(|grant| grant.account == account).cloned().collect()
+    }
+
+    /// Does what grants of an account want.
+    pub(super) fn mature(&mut self, now: Timestamp, realm: Realm, id: AccountId) -> Result<(), Fault> {
+        let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
+        let mut books = Books::new(now, &*entropy);
+        let own = self.grants_of(eye, id);
+        let Some(account) = self.rows.accounts.find(eye, id).cloned() else { return Ok(()) };
+        books.accounts.load(id, account.clone());
+        for lease in self.rows.leases.seen(eye).filter(|lease| lease.account == id) {
+            books.leases.load(lease.id, lease.clone());
+        }
+        let done = if account.closed {
+            self.roll_on(eye, &mut books, &account, own)
+        } else {
+            ledger::mature(&mut books, id, own)
+        };
+        done.map_err(|error| broken("sweep", error))?;
+        self.rows.write_back(eye, books);
+        Ok(())
+    }
+
+    fn roll_on(&self, eye: Eye, books: &mut Books<'_>, closed: &Account, own: Vec<Grant>) -> Result<(), LedgerError> {
+        let newest = self.rows.accounts.seen(eye).filter(|account| account.owner == closed.owner);
+        let newest = newest.max_by_key(|account| account.window.start).filter(|newest| newest.id != closed.id);
+        let mut known = self.rows.catalogues_seen(eye).flat_map(|known| &known.entitlements);
+        let entitlement = known.find(|one| AccountOwner::Entitlement(one.id) == closed.owner);
+        let (Some(newest), Some(entitlement)) = (newest, entitlement) else { return Ok(()) };
+        if own.iter().all(|grant| grant.stage != GrantStage::Rolling) {
+            return Ok(());
+        }
+        books.accounts.load(newest.id, newest.clone());
+        let carried = self.grants_of(eye, newest.id);
+        ledger::roll(books, closed.id, newest.id, entitlement.beyond().rollover, own, &carried)
     }
 }

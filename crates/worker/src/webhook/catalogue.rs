@@ -57,12 +57,18 @@ fn data(kind: HappeningKind) -> Value {
             merge(&mut data, line());
             data
         }
-        Kind::EntitlementThreshold | Kind::EntitlementExhausted | Kind::EntitlementReset => {
+        Kind::EntitlementThreshold | Kind::EntitlementExhausted | Kind::EntitlementOverage | Kind::EntitlementReset => {
             let mut data = whose("The organisation whose entitlement it is.");
             merge(&mut data, object(&[("entitlement", object(&[("id", id("ent", "The entitlement's id."))]))]));
             merge(&mut data, line());
             data
         }
+        Kind::GrantExpiring | Kind::GrantExpired => object(&[
+            ("customer", named("cus", "The organisation.")),
+            ("feature", feature()),
+            ("unit", nullable(text("What is counted.", "image"))),
+            ("grant", grant()),
+        ]),
         Kind::SubscriptionChanged => {
             object(&[("customer", named("cus", "The organisation.")), ("subscription", subscription())])
         }
@@ -114,14 +120,31 @@ fn feature() -> Value {
     text("The feature's key.", "image.generate")
 }
 
+fn amount(description: &str, example: &str) -> Value {
+    json!({ "type": "string", "pattern": r"^-?\d+(\.\d+)?$", "description": description, "examples": [example] })
+}
+
 fn line() -> Value {
-    let amount = |description: &str, example: &str| json!({ "type": "string", "pattern": r"^-?\d+(\.\d+)?$", "description": description, "examples": [example] });
     object(&[
         ("feature", feature()),
         ("unit", nullable(text("What is counted.", "image"))),
         ("granted", amount("Units in all, as a decimal.", "10")),
         ("used", amount("Of which used.", "8")),
         ("remaining", amount("Of which not used.", "2")),
+    ])
+}
+
+fn grant() -> Value {
+    let kinds = json!({ "enum": ["renewal", "top_up", "promotion", "rollover", "overage"], "examples": ["promotion"],
+        "description": "Why the units were issued." });
+    object(&[
+        ("id", id("grt", "Our id.")),
+        ("external_id", nullable(text("Your id, such as an order's number.", "order-4711"))),
+        ("kind", kinds),
+        ("amount", amount("Units issued, as a decimal.", "100")),
+        ("lapsed", amount("Of which lapsed, so far.", "40")),
+        ("effective_at", instant("Usable from.")),
+        ("expires_at", nullable(instant("Usable until."))),
     ])
 }
 

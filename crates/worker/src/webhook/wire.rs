@@ -4,7 +4,7 @@
 use almoner_domain::account::Pocket;
 use almoner_domain::customer::Customer;
 use almoner_domain::feature::FeatureKind;
-use almoner_domain::happening::{About, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
 use almoner_domain::text::Name;
 use almoner_domain::units::Units;
 use almoner_domain::webhook::{EndpointState, WebhookEndpoint};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub fn wire(happening: &Happening) -> String {
     let data = match &happening.topic {
         Topic::Units(about) => units(happening, about),
+        Topic::Grant(told) => grant(told),
         Topic::Subscription(told) => subscription(told),
         Topic::Endpoint(endpoint) => disabled(endpoint),
         Topic::Trial(_) => json!({ "message": "This is a test: the endpoint hears." }),
@@ -24,6 +25,25 @@ pub fn wire(happening: &Happening) -> String {
 fn customer(customer: &Customer) -> Value {
     json!({
         "id": customer.id.to_string(), "external_id": customer.external_id.as_str(), "name": customer.name.as_str(),
+    })
+}
+
+fn grant(told: &Granted) -> Value {
+    let Granted { customer: of, feature, grant } = told;
+    let amount = |units: Units| units.display(feature.scale());
+    json!({
+        "customer": customer(of),
+        "feature": feature.key.as_str(),
+        "unit": feature.meter().map(|meter| meter.unit.as_str()),
+        "grant": {
+            "id": grant.id.to_string(),
+            "external_id": grant.external_id.as_ref().map(|id| id.as_str()),
+            "kind": grant.kind.as_str(),
+            "amount": amount(grant.amount),
+            "lapsed": amount(grant.lapsed),
+            "effective_at": grant.effective_at.to_string(),
+            "expires_at": grant.expires_at.map(|at| at.to_string()),
+        },
     })
 }
 
