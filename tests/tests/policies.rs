@@ -1,7 +1,9 @@
 //! Policies: a session appears and has its allocation, in the call that brings it, once, and within the day's cap.
 
 use almoner_tests::{Call, Client, Database, Decision, Server, on_each_database};
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -12,6 +14,7 @@ on_each_database! {
     a_ticket_has_its_credits_in_the_call_that_brings_it;
     a_thousand_first_calls_make_one_allocation;
     a_day_ends_at_its_cap_to_the_unit_and_what_returns_counts_no_more;
+    ten_thousand_sessions_keep_the_day_to_the_unit;
     as_many_are_live_as_may_be;
     looking_makes_nothing;
     a_retired_policy_makes_no_new_ones_and_a_label_finds_an_agent;
@@ -138,6 +141,40 @@ async fn a_day_ends_at_its_cap_to_the_unit_and_what_returns_counts_no_more(datab
     let returned = client.close(&cards[0]).await;
     assert!(returned.line(CREDITS).used >= 1, "{returned:?}");
     assert!(client.consume(&ticket("D-after", 1)).await.allowed(), "what returned may be handed out again");
+    server.end().await;
+}
+
+const SESSIONS: usize = 10_000;
+/// Sessions that come at the same time.
+const AT_ONCE: usize = 64;
+
+async fn ten_thousand_sessions_keep_the_day_to_the_unit(database: Database) {
+    let server = Server::start(database).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    retire(&staff, "support-tickets").await;
+    // Every session gets all of its one and a half credits, but the last that gets any: it gets the one and a quarter that are left.
+    let line = json!({ "feature": CREDITS, "upTo": "1.5", "aDay": "1000.25" });
+    let input = json!({ "externalId": "crowd", "name": "A crowd", "agents": ["support"], "sessionKind": "support_ticket",
+        "lines": [line], "lifetimeSeconds": 7200, "zone": "UTC" });
+    assert_eq!(add(&staff, input).await["refusals"], json!([]));
+    let answered = stream::iter(0..SESSIONS)
+        .map(|number| {
+            let client = client.clone();
+            async move { client.consume(&ticket(&format!("S-{number}"), 1)).await }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<Decision>>()
+        .await;
+    let (allowed, denied): (Vec<_>, Vec<_>) = answered.iter().partition(|decision| decision.allowed());
+    let other = denied.iter().find(|decision| decision.reason() != "exhausted");
+    assert!(other.is_none(), "{other:?}");
+    assert_eq!((allowed.len(), denied.len()), (667, SESSIONS - 667));
+    let cards: BTreeSet<String> =
+        answered.iter().filter_map(|d| d.0["allocation"].as_str()).map(str::to_owned).collect();
+    assert_eq!(cards.len(), 667);
+    let carved = client.month("acme-shop").await.feature(CREDITS)["line"]["carved"].clone();
+    assert_eq!(carved, "1000.25", "the day's cap, and not a hundredth more or less");
     server.end().await;
 }
 

@@ -51,6 +51,8 @@ fn client_of(address: String, key: &str) -> Client {
 
 // ---- racing and dying
 
+/// Runners beside the server, which is one as well.
+const RUNNERS: usize = 7;
 const CARDS: u64 = 60;
 const KILLS: usize = 12;
 
@@ -75,7 +77,7 @@ async fn what_is_due_happens_once_though_runners_race_and_die(database: Database
     let server = Server::start_with(database, &[OFTEN]).await;
     let (client, staff) = (server.client(), server.client().with_key(&server.shop.operator_key));
     let store = books::open(&server.database_url()).await;
-    let mut peers: Vec<Peer> = (0..4).map(|_| server.beside("worker")).collect();
+    let mut peers: Vec<Peer> = (0..RUNNERS).map(|_| server.beside("worker")).collect();
     for peer in &mut peers {
         peer.up().await;
     }
@@ -95,7 +97,7 @@ async fn what_is_due_happens_once_though_runners_race_and_die(database: Database
 
     for _ in 0..KILLS {
         let_run(Duration::from_millis(dice.between(50, 700))).await;
-        let which = usize::try_from(dice.between(0, 3)).expect("a small number");
+        let which = usize::try_from(dice.between(0, RUNNERS as u64 - 1)).expect("a small number");
         let fresh = server.beside("worker");
         std::mem::replace(&mut peers[which], fresh).kill9();
         books::assert_sound(&store).await;

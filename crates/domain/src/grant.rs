@@ -15,7 +15,7 @@ pub const EXPIRING_BEFORE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// And of its life so much at the most: what lives for an hour is not announced when it begins.
 pub const EXPIRING_PART: u32 = 10;
 /// How often units of an expired grant that are out are looked for.
-pub const RETURNED_AGAIN: Duration = Duration::from_secs(15);
+pub const RETURNED_AGAIN: Duration = Duration::from_secs(5);
 
 /// Units issued into an entitlement's window. Voided, never edited.
 #[derive(Debug, Clone, PartialEq, Eq)]

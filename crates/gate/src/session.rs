@@ -10,7 +10,7 @@ use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::Author;
 use almoner_domain::caller::Origin;
 use almoner_domain::decision::Denial;
-use almoner_domain::fault::Fault;
+use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AgentId, AllocationId, Id};
 use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::policy::PolicyRefusal;
@@ -22,9 +22,13 @@ use almoner_domain::text::{Name, Named};
 use almoner_domain::time::Uptime;
 use moka::sync::Cache;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Sessions whose allocation is kept in memory.
 const SESSIONS_MAX: u64 = 100_000;
+/// New sessions that are asked about at once. A crowd of them waits here, and not in the store's connections, which leases need too.
+const ASKED_AT_ONCE: usize = 4;
 /// A session whose allocation has ended may have been given another one: it is asked for again at most this often.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -42,11 +46,12 @@ pub struct SessionTarget {
 /// Which allocation sessions draw on.
 pub(crate) struct Sessions {
     known: Cache<(Realm, SessionTarget), (AllocationId, Uptime)>,
+    turns: Semaphore,
 }
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self { known: Cache::new(SESSIONS_MAX) }
+        Self { known: Cache::new(SESSIONS_MAX), turns: Semaphore::new(ASKED_AT_ONCE) }
     }
 }
 
@@ -108,6 +113,9 @@ impl Gate {
     /// Asks the ledger. Where a quota has too little for all of it, what gates hold idle of it comes back first; where that is not
     /// enough, a session gets less.
     async fn made_for(&self, by: Credential, mut request: SessionRequest) -> Result<SessionAnswer, Fault> {
+        let Ok(Ok(_turn)) = timeout(self.config.lease_patience, self.sessions.turns.acquire()).await else {
+            return Err(Fault { operation: "carve_for_session", kind: FaultKind::Unavailable, source: None });
+        };
         let mut answer = self.ledger.carve_for_session(by.realm, &request).await?;
         if let SessionAnswer::Refused(CarveRefusal::Short { account, leased, .. }, _) = &answer
             && !leased.is_zero()

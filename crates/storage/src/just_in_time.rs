@@ -9,14 +9,16 @@ use crate::{account, agent, allocation, audit, books, customer, policy, policy_a
 use almoner_domain::account::Pocket;
 use almoner_domain::agent::Agent;
 use almoner_domain::audit::Action;
+use almoner_domain::calendar::Window;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, CustomerId, FeatureId, UserId};
 use almoner_domain::ledger::{self, CarveOrder};
-use almoner_domain::policy::{Policy, choose};
+use almoner_domain::policy::{Policy, PolicyRefusal, choose};
 use almoner_domain::ports::{SessionAnswer, SessionRequest};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
 use almoner_domain::units::Units;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Whom a session is for.
@@ -65,8 +67,49 @@ async fn known(tx: &Tx, request: &SessionRequest) -> Result<Option<SessionAnswer
         return Ok(Some(answer));
     }
     let policies = policy::in_force(tx, &request.session.kind, whom.customer).await?;
-    let chosen = choose(&policies, &whom.agent, &request.session.kind, whom.customer);
-    Ok(chosen.is_none().then(|| SessionAnswer::NoPolicy(whom.principals())))
+    let Some(chosen) = choose(&policies, &whom.agent, &request.session.kind, whom.customer) else {
+        return Ok(Some(SessionAnswer::NoPolicy(whom.principals())));
+    };
+    // What is out now is out, whoever is about to make one: a crowd that comes when a day is over need not queue to hear so.
+    let caps = Caps::of(tx, chosen, whom.customer).await?;
+    let refused = caps.amounts(chosen, |_| Units::MAX).err();
+    Ok(refused.map(|refusal| held(chosen, refusal, &whom)))
+}
+
+fn held(policy: &Policy, refusal: PolicyRefusal, whom: &Whom) -> SessionAnswer {
+    SessionAnswer::Held { policy: policy.name.clone(), refusal, whom: whom.principals() }
+}
+
+/// What a policy has handed out to a customer, as far as it is bounded.
+struct Caps {
+    day: Window,
+    live: u64,
+    out: BTreeMap<FeatureId, Units>,
+}
+
+impl Caps {
+    async fn of(tx: &Tx, policy: &Policy, customer: CustomerId) -> Result<Self, Trouble> {
+        let day = policy.zone.day(tx.now()).map_err(|error| Trouble::row("policy", error))?;
+        let live = match policy.live_max {
+            Some(_) => policy_allocation::live(tx, policy.id, customer).await?,
+            None => 0,
+        };
+        let out = match policy.lines.iter().any(|line| line.a_day.is_some()) {
+            true => policy_allocation::out(tx, policy.id, customer, day).await?,
+            false => BTreeMap::default(),
+        };
+        Ok(Self { day, live, out })
+    }
+
+    /// What a session gets, where so many units are free.
+    fn amounts(
+        &self,
+        policy: &Policy,
+        free: impl Fn(FeatureId) -> Units,
+    ) -> Result<Vec<(FeatureId, Units)>, PolicyRefusal> {
+        let out = |feature| self.out.get(&feature).copied().unwrap_or_default();
+        policy.amounts(self.live, self.day, out, free)
+    }
 }
 
 async fn whom(tx: &Tx, request: &SessionRequest) -> Result<Result<Whom, SessionAnswer>, Trouble> {
@@ -129,15 +172,7 @@ async fn carve(
     for account in account::hold(tx, &sources).await? {
         books.accounts.load(account.id, account);
     }
-    let day = policy.zone.day(tx.now()).map_err(|error| Trouble::row("policy", error))?;
-    let live = match policy.live_max {
-        Some(_) => policy_allocation::live(tx, policy.id, whom.customer).await?,
-        None => 0,
-    };
-    let out = match policy.lines.iter().any(|line| line.a_day.is_some()) {
-        true => policy_allocation::out(tx, policy.id, whom.customer, day).await?,
-        false => Default::default(),
-    };
+    let caps = Caps::of(tx, policy, whom.customer).await?;
     let free = |feature| {
         let account = from(feature).and_then(|id| books.accounts.find(id));
         let (free, leased) = account.map_or((Units::ZERO, Units::ZERO), |account| {
@@ -146,13 +181,9 @@ async fn carve(
         // What gates hold idle may come back: it is asked for first, and less is given only when it does not.
         if request.takes_less || leased.is_zero() { free } else { Units::MAX }
     };
-    let out_of = |feature| out.get(&feature).copied().unwrap_or_default();
-    let amounts = match policy.amounts(live, day, out_of, free) {
+    let amounts = match caps.amounts(policy, free) {
         Ok(amounts) => amounts,
-        Err(refusal) => {
-            let (policy, whom) = (policy.name.clone(), whom.principals());
-            return undone(SessionAnswer::Held { policy, refusal, whom });
-        }
+        Err(refusal) => return undone(held(policy, refusal, whom)),
     };
     let session = session::named(tx, whom.agent.id, &request.session).await?;
     let principals = Principals { session: Some(session), ..whom.principals() };
@@ -177,7 +208,7 @@ async fn carve(
                 let standing = standing.ok_or_else(|| Trouble::row("allocation", "it is not there"))?;
                 return undone(SessionAnswer::Would(Box::new(standing)));
             }
-            policy_allocation::add(tx, policy.id, day, id, principals).await?;
+            policy_allocation::add(tx, policy.id, caps.day, id, principals).await?;
             let note = policy.external_id.to_string();
             audit::sign(tx, &request.by, Action::CarveAllocation, id, whom.customer, note).await?;
             let answer = SessionAnswer::Allocation { id, is_new: true };

@@ -71,6 +71,7 @@ macro_rules! contract_suite {
                 booleans_and_values_are_told
                 a_new_month_has_a_new_quota
                 a_month_turns_by_itself
+                forty_days_are_caught_up_once
                 a_month_that_was_asked_for_is_not_opened_again
                 a_month_that_is_over_is_not_leased
                 what_comes_back_after_the_month_lapses

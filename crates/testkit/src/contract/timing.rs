@@ -46,15 +46,15 @@ async fn pocket(w: &World, pocket: Pocket) -> i64 {
     w.quota(w.shop.generate.id).await.balance.get(pocket).get()
 }
 
-/// Sells one feature on other terms, to a customer of its own account: their entitlement from now on.
-async fn terms(w: &World, amount: i64, beyond: Beyond) {
+/// Sells Acme generations on other terms, and nothing else, from now on.
+pub(super) async fn terms(w: &World, amount: i64, period: UsagePeriod, beyond: Beyond) {
     let now = w.clock_now();
     let running = w.shop.acme_subscription.clone();
     let second = almoner_domain::subscription::Subscription { id: w.id(), started_at: now, ..running.clone() };
     let entitlement = Entitlement {
         id: w.id(),
         subscription: second.id,
-        offer: Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH, beyond },
+        offer: Offer::Quota { amount: units(amount), period, beyond },
         ..w.shop.acme_entitlements.iter().find(|one| one.feature == w.shop.generate.id).expect("it is sold").clone()
     };
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
@@ -173,7 +173,7 @@ pub async fn what_lasts_longer_goes_on(w: &World) {
 /// Of what is left of a period so much goes on in the next as the plan says, also what comes back later, and no more.
 pub async fn what_is_left_rolls_over(w: &World) {
     let rollover = Rollover::new(units(0), units(60), None).unwrap();
-    terms(w, 100, Beyond { rollover: Some(rollover), overage: units(0) }).await;
+    terms(w, 100, UsagePeriod::MONTH, Beyond { rollover: Some(rollover), overage: units(0) }).await;
     used(w, 50).await;
     let thirty = out(w, 30).await;
     w.clock.set(at(crate::image_shop::MONTH_END));
@@ -191,7 +191,7 @@ pub async fn what_is_left_rolls_over(w: &World) {
 /// However little is left, so much goes on as the plan promises, for as long as it says.
 pub async fn a_least_rolls_over(w: &World) {
     let rollover = Rollover::new(units(10), units(60), Some(2)).unwrap();
-    terms(w, 100, Beyond { rollover: Some(rollover), overage: units(0) }).await;
+    terms(w, 100, UsagePeriod::MONTH, Beyond { rollover: Some(rollover), overage: units(0) }).await;
     used(w, 100).await;
     w.clock.set(at(crate::image_shop::MONTH_END));
     w.sweep().await;
@@ -205,7 +205,7 @@ pub async fn a_least_rolls_over(w: &World) {
 /// What may be used beyond a quota burns last, is told when it is begun upon, and does not go on.
 pub async fn overage_burns_last_and_is_told(w: &World) {
     let rollover = Rollover::new(units(0), units(500), None).unwrap();
-    terms(w, 100, Beyond { rollover: Some(rollover), overage: units(20) }).await;
+    terms(w, 100, UsagePeriod::MONTH, Beyond { rollover: Some(rollover), overage: units(20) }).await;
     assert_eq!(pocket(w, Pocket::Free).await, 120);
     let kinds = [Kind::EntitlementThreshold, Kind::EntitlementOverage, Kind::EntitlementExhausted];
     delivering::listen(w, kinds).await;

@@ -9,8 +9,8 @@ use almoner_domain::decision::Level;
 use almoner_domain::feature::StaticValue;
 use almoner_domain::id::{EntitlementId, UserId};
 use almoner_domain::lease::LeaseReply;
-use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::Offer;
+use almoner_domain::period::{PeriodUnit, UsagePeriod};
+use almoner_domain::plan::{Beyond, Offer};
 use almoner_domain::ports::{QuotaWindow, SubjectName, SubjectStanding, Swept};
 use almoner_domain::standing::Standing;
 use almoner_domain::statement::Right;
@@ -115,6 +115,36 @@ pub async fn a_month_turns_by_itself(w: &World) {
         assert_ne!(new.account, first);
         stands(&new, &[(Pocket::Free, GENERATIONS), (Pocket::Used, 0)]);
     }
+}
+
+/// After forty days without a runner, eight that come at once beside those who ask open the current day once, and nothing of the days
+/// between.
+pub async fn forty_days_are_caught_up_once(w: &World) {
+    const DAY_S: u64 = 24 * 3_600;
+    let day = UsagePeriod::every(PeriodUnit::Day);
+    super::timing::terms(w, 100, day, Beyond::default()).await;
+    let first = w.quota(w.shop.generate.id).await.account;
+    w.pass(40 * DAY_S);
+    let mut tasks = Vec::new();
+    for _ in 0..8 {
+        let (ledger, lookup) = (Arc::clone(&w.ledger), Arc::clone(&w.lookup));
+        let (realm, acme) = (w.shop.realm, w.shop.acme());
+        tasks.push(tokio::spawn(async move { ledger.sweep(1_000).await.expect("the ledger sweeps").windows }));
+        tasks.push(tokio::spawn(async move {
+            lookup.entitlements(realm, &acme).await.expect("the store answers").map_or(0, |_| 0)
+        }));
+    }
+    let mut closed = 0;
+    for task in tasks {
+        closed += task.await.expect("no task panics");
+    }
+    closed += w.sweep().await.windows;
+    assert_eq!(closed, 1, "one day was open");
+    let now = w.quota(w.shop.generate.id).await;
+    assert_ne!(now.account, first);
+    stands(&now, &[(Pocket::Free, 100), (Pocket::Used, 0)]);
+    let grants = w.directory.grants_into(w.shop.realm, vec![now.account]).await.unwrap();
+    assert_eq!(grants.len(), 1, "one renewal: {grants:?}");
 }
 
 /// Where somebody has asked for the new month already, the sweep opens nothing.
