@@ -187,6 +187,11 @@ pub struct Account {
     pub window: Window,
     /// Closed: what comes free passes on to the parent at once, or lapses at a root.
     pub closed: bool,
+    /// Of a quota that was lowered: how many of the units that are out (in gates' memories, shares and allocations) a change of
+    /// plan takes back when they return.
+    pub owed: Units,
+    /// How many more are out, and may be used. Counted while something is owed.
+    pub spare: Units,
     /// The units.
     pub balance: Balance,
 }

@@ -28,6 +28,7 @@ pub mod page;
 pub mod period;
 pub mod calendar;
 pub mod plan;
+pub mod plan_change;
 pub mod policy;
 pub mod ports;
 pub mod price;

@@ -3,6 +3,7 @@
 use crate::allocation::AllocationState;
 use crate::happening::HappeningKind;
 use crate::id::{AccountId, AllocationId, EndpointId, LeaseId, NoticeId, SubscriptionId};
+use crate::subscription::SubscriptionStep;
 use crate::time::Timestamp;
 
 /// The share of an account's units whose use is announced, in percent.
@@ -42,8 +43,8 @@ pub enum Event {
     LeaseInDoubt(LeaseId),
     /// An entitlement's window that follows an earlier one is open: the account that holds it.
     EntitlementReset(AccountId),
-    /// A subscription began or ended.
-    SubscriptionChanged(SubscriptionId),
+    /// A subscription is not as it was.
+    SubscriptionChanged(SubscriptionId, SubscriptionStep),
     /// An endpoint of webhooks was disabled.
     EndpointDisabled(EndpointId),
     /// Somebody tries whether an endpoint of webhooks hears.
@@ -63,7 +64,7 @@ impl Event {
             Self::Exhausted(id) => (ACCOUNT_EXHAUSTED, id.uuid()),
             Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
             Self::EntitlementReset(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
-            Self::SubscriptionChanged(id) => (HappeningKind::SubscriptionChanged.as_str(), id.uuid()),
+            Self::SubscriptionChanged(id, step) => (step.event(), id.uuid()),
             Self::EndpointDisabled(id) => (HappeningKind::EndpointDisabled.as_str(), id.uuid()),
             Self::Test(id) => (HappeningKind::Test.as_str(), id.uuid()),
         }

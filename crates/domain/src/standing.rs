@@ -31,6 +31,8 @@ pub struct Standing {
     pub state: AllocationState,
     /// Stopped for a while, by whom and why; none while it runs.
     pub suspension: Option<Suspension>,
+    /// When the customer's plan changes: it is looked up again from then on. None for an allocation, which the change tells of.
+    pub changes_at: Option<Timestamp>,
     /// How its decisions are kept, where it says so itself.
     pub durability: Option<Durability>,
     /// Metered features: where their units stand.

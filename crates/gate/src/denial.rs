@@ -12,6 +12,9 @@ use almoner_domain::units::Units;
 /// After how many seconds a caller should try again when the gate cannot know.
 const RETRY_UNAVAILABLE_S: u32 = 1;
 
+/// What is said of a subscription that is paused.
+const PAUSED: &str = "The customer's subscription is paused. It goes on when it is resumed.";
+
 /// Fewer units are left than the call costs.
 pub(crate) fn exhausted(handle: &Handle, line: &HandleLine, left: Units, asked: Units, now: Timestamp) -> Denial {
     let scale = line.meter.scale;
@@ -55,9 +58,7 @@ pub(crate) fn not_started(handle: &Handle, start: Timestamp, now: Timestamp) -> 
 pub(crate) fn suspended(handle: &Handle, suspension: &Suspension) -> Denial {
     let label = &handle.standing.label;
     let (level, message) = match suspension {
-        Suspension::Paused => {
-            (Level::Customer, "The customer's subscription is paused. It goes on when it is resumed.".to_owned())
-        }
+        Suspension::Paused => (Level::Customer, PAUSED.to_owned()),
         Suspension::Guarded { stopped: Stopped::Agent, why } => {
             (Level::Tenant, format!("The agent is suspended: {why}. Somebody must resume it."))
         }
@@ -144,6 +145,11 @@ fn out_until(mut message: String, what: &str, resets_at: Option<Timestamp>, now:
 pub(crate) fn policy_not_entitled(feature: Option<&Feature>) -> Denial {
     let name = feature.map_or("what this session's policy hands out", |feature| feature.name.as_str());
     bare(Reason::NotEntitled, Level::Plan, &format!("The plan does not include {name}."), None)
+}
+
+/// The customer's subscription is paused, so no policy makes an allocation.
+pub(crate) fn paused() -> Denial {
+    bare(Reason::Suspended, Level::Customer, PAUSED, None)
 }
 
 /// A policy's allocation cannot be.

@@ -21,7 +21,7 @@ use almoner_domain::id::{
 use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
 use almoner_domain::plan::Plan;
 use almoner_domain::principal::Principals;
-use almoner_domain::subscription::Subscription;
+use almoner_domain::subscription::{Subscription, SubscriptionStep};
 use almoner_domain::webhook::WebhookEndpoint;
 use sea_orm::entity::prelude::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 enum Subject {
     Account(Account),
     Allocation(AllocationId),
-    Subscription(SubscriptionId),
+    Subscription(SubscriptionId, Option<SubscriptionStep>),
     Endpoint(EndpointId),
     Trial(EndpointId),
 }
@@ -71,11 +71,12 @@ fn is_of_account(event: &str) -> bool {
 fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)> {
     use HappeningKind as Kind;
     if !is_of_account(&entry.event) {
-        let kind = Kind::parse(&entry.event)?;
+        let step = SubscriptionStep::of_event(&entry.event);
+        let kind = if step.is_some() { Kind::SubscriptionChanged } else { Kind::parse(&entry.event)? };
         let subject = match kind {
             Kind::Test => Subject::Trial(Id::from_uuid(entry.subject)),
             Kind::EndpointDisabled => Subject::Endpoint(Id::from_uuid(entry.subject)),
-            Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject)),
+            Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject), step),
             _ => Subject::Allocation(Id::from_uuid(entry.subject)),
         };
         return Some((kind, subject));
@@ -113,7 +114,7 @@ impl Known {
         let allocation_of = |subject: &&Subject| match subject {
             Subject::Allocation(id) => Some(*id),
             Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
-            Subject::Account(_) | Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => None,
+            Subject::Account(_) | Subject::Subscription(..) | Subject::Endpoint(_) | Subject::Trial(_) => None,
         };
         let ids: BTreeSet<AllocationId> = subjects.iter().filter_map(allocation_of).collect();
         let found = rows::<allocation::Entity, _>(tx, allocation::Column::Id, ids).await?;
@@ -136,7 +137,7 @@ impl Known {
             }};
         }
         let subscription_of = |subject: &&Subject| match subject {
-            Subject::Subscription(id) => Some(*id),
+            Subject::Subscription(id, _) => Some(*id),
             _ => None,
         };
         let endpoint_of = |subject: &&Subject| match subject {
@@ -169,12 +170,12 @@ impl Known {
         Some(match subject {
             Subject::Trial(id) => Topic::Trial(*id),
             Subject::Endpoint(id) => Topic::Endpoint(Box::new(self.endpoints.get(id)?.clone())),
-            Subject::Subscription(id) => Topic::Subscription(Box::new(self.subscribed(*id)?)),
+            Subject::Subscription(id, step) => Topic::Subscription(Box::new(self.subscribed(*id, *step)?)),
             Subject::Allocation(_) | Subject::Account(_) => Topic::Units(Box::new(self.about(subject)?)),
         })
     }
 
-    fn subscribed(&self, id: SubscriptionId) -> Option<Subscribed> {
+    fn subscribed(&self, id: SubscriptionId, step: Option<SubscriptionStep>) -> Option<Subscribed> {
         let subscription = self.subscriptions.get(&id)?.clone();
         let (plan, version) = self.versions.get(&subscription.plan_version)?;
         Some(Subscribed {
@@ -182,12 +183,13 @@ impl Known {
             plan: self.plans.get(plan)?.clone(),
             version: *version,
             subscription,
+            step,
         })
     }
 
     fn about(&self, subject: &Subject) -> Option<About> {
         let (whom, holder, accounts, window_end) = match subject {
-            Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
+            Subject::Subscription(..) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
             Subject::Allocation(id) => {
                 let allocation = self.allocations.get(id)?;
                 let accounts: Vec<&Account> =

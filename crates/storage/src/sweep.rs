@@ -4,9 +4,9 @@
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, allocation, books, end, hold, hold_end, lease, window};
+use crate::{account, allocation, books, change_plan, end, hold, hold_end, lease, subscription, window};
 use almoner_domain::fault::{Fault, FaultKind};
-use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
+use almoner_domain::id::{AccountId, AllocationId, CustomerId, HoldId, LeaseId};
 use almoner_domain::ledger;
 use almoner_domain::ports::Swept;
 use almoner_domain::tenant::Realm;
@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 /// Windows turned in one transaction: each customer that they are of costs a handful of statements, and gates wait meanwhile.
 const TURN_MAX: usize = 64;
+/// Changes of plan made in one transaction: each holds a customer's allocations before its accounts, so two could wait for each
+/// other.
+const CHANGE_MAX: usize = 1;
 /// Other things done in one transaction: as many as are found.
 const STROKE_MAX: usize = usize::MAX;
 
@@ -24,6 +27,7 @@ struct Due {
     allocations: Vec<(Realm, AllocationId)>,
     holds: Vec<(Realm, HoldId)>,
     leases: Vec<(Realm, LeaseId)>,
+    changes: Vec<(Realm, CustomerId)>,
     windows: Vec<(Realm, AccountId)>,
 }
 
@@ -41,6 +45,20 @@ impl AddAssign for Turned {
     }
 }
 
+/// What became of customers whose plan was due to change.
+#[derive(Debug, Clone, Copy, Default)]
+struct Changed {
+    made: u64,
+    opened: u64,
+}
+
+impl AddAssign for Changed {
+    fn add_assign(&mut self, other: Self) {
+        self.made += other.made;
+        self.opened += other.opened;
+    }
+}
+
 /// Does it for some items of one realm and answers how many there were to do.
 type Stroke<I, T> = for<'t> fn(&'t Tx, Arc<[I]>) -> Deed<'t, Outcome<T>>;
 
@@ -53,6 +71,7 @@ impl SqlStore {
                     allocations: allocation::due(tx, limit).await?,
                     holds: hold::due(tx, limit).await?,
                     leases: lease::silent(tx, limit).await?,
+                    changes: subscription::due(tx, limit).await?,
                     windows: account::over(tx, limit).await?,
                 })
             })
@@ -67,9 +86,13 @@ impl SqlStore {
             .await?;
         let leases: u64 =
             self.stroke(due.leases, STROKE_MAX, |tx, ids| Box::pin(async move { doubt(tx, &ids).await })).await?;
+        // Before windows: one that begins with a change has the quota that the change brings.
+        let changed: Changed =
+            self.stroke(due.changes, CHANGE_MAX, |tx, ids| Box::pin(async move { change(tx, &ids).await })).await?;
         let turned: Turned =
             self.stroke(due.windows, TURN_MAX, |tx, ids| Box::pin(async move { turn(tx, &ids).await })).await?;
-        Ok(Swept { allocations, holds, leases, windows: turned.closed, resets: turned.opened })
+        let resets = turned.opened + changed.opened;
+        Ok(Swept { allocations, holds, leases, windows: turned.closed, resets, changes: changed.made })
     }
 
     async fn stroke<I, T>(&self, found: Vec<(Realm, I)>, at_once: usize, stroke: Stroke<I, T>) -> Result<T, Fault>
@@ -137,6 +160,18 @@ async fn doubt(tx: &Tx, ids: &[LeaseId]) -> Result<Outcome<u64>, Trouble> {
     let doubted = books.notices.len() as u64;
     books::write_back(tx, &books, None).await?;
     Ok(Outcome::Keep(doubted))
+}
+
+/// Makes changes that are due, and opens the windows that begin with them.
+async fn change(tx: &Tx, ids: &[CustomerId]) -> Result<Outcome<Changed>, Trouble> {
+    let mut changed = Changed::default();
+    for customer in ids {
+        changed.made += u64::from(change_plan::make_due(tx, *customer).await?);
+        for running in window::hold_running(tx, &BTreeSet::from([*customer])).await? {
+            changed.opened += window::open_missing(tx, &running).await?;
+        }
+    }
+    Ok(Outcome::Keep(changed))
 }
 
 /// Closes windows that are over and opens those that follow, in one transaction: a window that is closed is not found again, so

@@ -8,6 +8,7 @@ mod feature;
 mod grant;
 mod key;
 mod plan;
+mod plan_change;
 mod policy;
 mod price;
 mod removal;
@@ -16,6 +17,7 @@ mod user;
 mod webhook;
 
 pub(crate) use carving::{CarveAllocationInput, preview};
+pub(crate) use plan_change::preview as preview_plan_change;
 
 use async_graphql::MergedObject;
 
@@ -30,6 +32,7 @@ pub(crate) struct Mutation(
     customer::CustomerMutation,
     user::UserMutation,
     subscription::SubscriptionMutation,
+    plan_change::PlanChangeMutation,
     grant::GrantMutation,
     removal::RemovalMutation,
     agent::AgentMutation,
@@ -49,6 +52,7 @@ impl Mutation {
             customer::CustomerMutation,
             user::UserMutation,
             subscription::SubscriptionMutation,
+            plan_change::PlanChangeMutation,
             grant::GrantMutation,
             removal::RemovalMutation,
             agent::AgentMutation,

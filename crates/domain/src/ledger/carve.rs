@@ -87,6 +87,9 @@ pub enum CarveRefusal {
     /// The chain would be longer than [`DEPTH_MAX`].
     #[error("allocations nest at most {DEPTH_MAX} deep")]
     TooDeep,
+    /// The customer's subscription is paused.
+    #[error("the customer's subscription is paused; resume it first")]
+    Paused,
     /// Another customer or user than the parent's.
     #[error("a sub-allocation serves the customer and user of its parent")]
     OtherPrincipal,
@@ -233,6 +236,8 @@ fn add_line(
         principals: order.principals,
         window: Window { start: terms.not_before.unwrap_or(books.now), end: Some(terms.expires_at) },
         closed: false,
+        owed: Units::ZERO,
+        spare: Units::ZERO,
         balance: Balance::default(),
     };
     books.accounts.add(id, account);

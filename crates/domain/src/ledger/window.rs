@@ -61,6 +61,8 @@ fn add_account(
         principals: Principals { customer: entitlement.customer, user: entitlement.user, agent: None, session: None },
         window,
         closed: false,
+        owed: Units::ZERO,
+        spare: Units::ZERO,
         balance: Balance::default(),
     };
     books.accounts.add(id, account);

@@ -30,6 +30,10 @@ impl Core {
             self.doubt(now, realm, id)?;
             swept.leases += 1;
         }
+        for (realm, customer) in self.due_customers(now, limit) {
+            swept.changes += u64::from(self.make_due(now, realm, customer)?);
+            swept.resets += self.open_windows(now, realm, customer)?;
+        }
         let over = |a: &Account| {
             matches!(a.owner, AccountOwner::Entitlement(_)) && !a.closed && a.window.end.is_some_and(|end| end <= now)
         };
