@@ -210,6 +210,11 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
 pub(crate) async fn add_share(tx: &Tx, share: &Entitlement) -> Result<(), Trouble> {
     // Held, so that a window that opens at the same time either sees the share or is seen here.
     entitlement::hold_roots(tx, share.subscription).await?;
+    let running = subscription::running(tx, share.customer).await?;
+    if running.is_some_and(|running| running.id != share.subscription) {
+        // The customer's plan changed meanwhile: its entitlements are another subscription's.
+        return Err(Trouble::Overtaken);
+    }
     entitlement::add(tx, std::slice::from_ref(share)).await?;
     let Some(parent) = current_root(tx, share.subscription, share.feature).await? else { return Ok(()) };
     let mut books = tx.books();

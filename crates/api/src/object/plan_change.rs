@@ -93,6 +93,7 @@ impl PlanChangeObject {
     }
 
     /// What it did, feature by feature; of one that is scheduled, what it would do at its time as things stand now.
+    #[graphql(complexity = "5 * child_complexity")]
     async fn features(&self) -> Vec<FeatureChangeObject> {
         features(Some(&self.0))
     }
@@ -117,6 +118,7 @@ impl PlanChangePreviewObject {
     }
 
     /// What it would do, feature by feature.
+    #[graphql(complexity = "5 * child_complexity")]
     async fn features(&self) -> Vec<FeatureChangeObject> {
         features(self.preview.as_ref())
     }
@@ -178,6 +180,7 @@ impl FeatureChangeObject {
     }
 
     /// Live allocations that shrink or end, the newest first, at most 100.
+    #[graphql(complexity = "5 * child_complexity")]
     async fn allocations(&self, context: &Context<'_>) -> Result<Vec<AllocationChangeObject>> {
         let feature = self.find(context).await?;
         let shown = self.0.shift.allocations.iter().take(ALLOCATIONS_MAX);
