@@ -8,7 +8,7 @@ use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Mete
 use almoner_domain::id::{AgentId, AllocationId, CustomerId, Id};
 use almoner_domain::key::KeyKind;
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::Offer;
+use almoner_domain::plan::{LiveRule, Offer};
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Ledger, Source, SubjectName};
 use almoner_domain::scope::Scope;
 use almoner_domain::tenant::{Environment, Realm};
@@ -67,7 +67,7 @@ impl Fixture {
         let plan = plans::create(&staff, &app, plans::NewPlan { external_id: id("all")?, name: name("All")? }).await?;
         let quota = Offer::Quota { amount: Units::new(QUOTA)?, period: UsagePeriod::Never, beyond: Default::default() };
         let lines = vec![(feature.key.clone(), quota)];
-        let terms = plans::NewTerms { effective_from: None, price: None, lines };
+        let terms = plans::NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines };
         plans::publish(&staff, &app, &plan.external_id, terms).await?;
         let new = customers::NewCustomer { external_id: id("customer")?, name: name("Customer")? };
         let customer = customers::add(&staff, &app, new).await?.id;
@@ -75,6 +75,7 @@ impl Fixture {
             customer: Named::Id(customer),
             plan: plan.external_id,
             calendar: Calendar::new(Timestamp::from_micros(0), "UTC")?,
+            trial: None,
         };
         subscriptions::subscribe(&staff, &app, subscription).await?;
         let new = agents::NewAgent { external_id: id("agent")?, name: name("Agent")?, labels: BTreeSet::new() };

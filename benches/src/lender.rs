@@ -183,6 +183,7 @@ impl Lookup for Lender {
             expires_at: Some(Timestamp::from_micros(i64::MAX)),
             state: AllocationState::Active,
             suspension: None,
+            changes_at: None,
             durability: None,
             conditions: Vec::new(),
             lines: vec![line],

@@ -32,6 +32,7 @@ mod m20261125_000018_prices;
 mod m20261125_000019_policies;
 mod m20261125_000020_conditions;
 mod m20261125_000021_timed_grants;
+mod m20261125_000023_plan_changes;
 mod m20261125_000030_webhooks;
 mod column;
 mod index;
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000019_policies::Migration),
             Box::new(m20261125_000020_conditions::Migration),
             Box::new(m20261125_000021_timed_grants::Migration),
+            Box::new(m20261125_000023_plan_changes::Migration),
             Box::new(m20261125_000030_webhooks::Migration),
         ]
     }

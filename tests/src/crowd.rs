@@ -12,7 +12,7 @@ use almoner_domain::id::{AgentId, DecisionId, FeatureId, Id, NodeId};
 use almoner_domain::key::KeyKind;
 use almoner_domain::lease::Incarnation;
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::Offer;
+use almoner_domain::plan::{LiveRule, Offer};
 use almoner_domain::ports::{CarveAnswer, CarveRequest, LeaseBatch, Ledger, Source, SubjectName};
 use almoner_domain::scope::Scope;
 use almoner_domain::statement::AllocationStatement;
@@ -114,7 +114,7 @@ impl Crowd {
             period: UsagePeriod::Never,
             beyond: Default::default(),
         };
-        let terms = plans::NewTerms { effective_from: None, price: None, lines: vec![(key, quota)] };
+        let terms = plans::NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines: vec![(key, quota)] };
         plans::publish(&staff, &app, &external("all"), terms).await.expect("a version");
         let mut crowd = Self {
             gate: store.enlist(NodeId::from_uuid(uuid_of(1))).await.expect("a gate"),
@@ -164,7 +164,7 @@ impl Crowd {
             }
             let calendar = Calendar::new(Timestamp::from_micros(0), "UTC").expect("a calendar");
             let customer = Named::External(external(&id));
-            let new = subscriptions::NewSubscription { customer, plan: external("all"), calendar };
+            let new = subscriptions::NewSubscription { customer, plan: external("all"), calendar, trial: None };
             subscriptions::subscribe(&self.staff, &self.app, new).await.expect("a subscription");
             for card in 0..cards {
                 let of = format!("user-{}", card % USERS);

@@ -27,6 +27,7 @@ pub fn desk(store: &SqlStore) -> Desk {
         app: App { store: all.clone(), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) },
         ledger: all.clone(),
         treasury: all.clone(),
+        plan_changes: all.clone(),
         lookup: all.clone(),
         directory: all.clone(),
         lists: all.clone(),

@@ -224,4 +224,28 @@ pub const SEEDS: &[Seed] = &[
         suite: "policies",
         test: "a_day_ends_at_its_cap_to_the_unit_and_what_returns_counts_no_more",
     },
+    Seed {
+        says: "an upgrade grants the difference twice",
+        file: "crates/domain/src/ledger/change.rs",
+        before: "let granted = by.saturating_sub(over);",
+        after: "let granted = by.saturating_add(by).saturating_sub(over);",
+        suite: "laws",
+        test: "a_quota_has_what_is_due_or_what_was_used_where_that_is_more",
+    },
+    Seed {
+        says: "what is owed after a downgrade is forgotten when units return",
+        file: "crates/domain/src/ledger/change.rs",
+        before: "let paid = row.owed.min(amount);",
+        after: "let paid = row.owed.min(amount).min(Units::ZERO);",
+        suite: "laws",
+        test: "a_quota_has_what_is_due_or_what_was_used_where_that_is_more",
+    },
+    Seed {
+        says: "a window that begins with a change opens with the old quota",
+        file: "crates/domain/src/subscription.rs",
+        before: "self.changes_at.is_some_and(|due| due <= at)",
+        after: "self.changes_at.is_some_and(|due| due < at)",
+        suite: "store",
+        test: "a_window_that_begins_with_a_change_has_the_new_quota",
+    },
 ];

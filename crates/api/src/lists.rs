@@ -2,17 +2,18 @@
 
 use crate::asker;
 use crate::loaders::Reader;
-use almoner_app::lists;
+use almoner_app::{lists, plan_changes};
 use almoner_domain::account::Account;
 use almoner_domain::agent::Session;
 use almoner_domain::allocation::Allocation;
 use almoner_domain::customer::User;
 use almoner_domain::decision::Decision;
 use almoner_domain::grant::Grant;
-use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, PlanId, UserId};
+use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, PlanId, SubscriptionId, UserId};
 use almoner_domain::movement::Movement;
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::PlanVersion;
+use almoner_domain::plan_change::PlanChange;
 use almoner_domain::ports::{AllocationFilter, DecisionFilter, MovementFilter};
 use almoner_domain::statement::EntitlementStatement;
 use almoner_domain::subscription::Subscription;
@@ -118,5 +119,20 @@ impl Loader<EntitlementsOf> for Reader {
         let of = keys.iter().map(|key| (key.0, key.1)).collect();
         let found = lists::entitlements_of(&self.caller, &self.desk, of).await.map_err(asker::not_found)?;
         Ok(keys.iter().zip(found).filter_map(|(key, statement)| Some((*key, statement?))).collect())
+    }
+}
+
+/// The change of a subscription that is scheduled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ScheduledOf(pub(crate) SubscriptionId);
+
+impl Loader<ScheduledOf> for Reader {
+    type Value = PlanChange;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ScheduledOf]) -> Result<HashMap<ScheduledOf, PlanChange>, Error> {
+        let of = keys.iter().map(|key| key.0).collect();
+        let found = plan_changes::scheduled(&self.caller, &self.desk, of).await.map_err(asker::not_found)?;
+        Ok(found.into_iter().map(|change| (ScheduledOf(change.subscription), change)).collect())
     }
 }

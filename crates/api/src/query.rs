@@ -3,14 +3,14 @@
 use crate::asker::{Asker, asker, not_found};
 use crate::cursor::{Asked, connection, list, page_cost};
 use crate::lists::MovementsOf;
-use crate::mutation::{CarveAllocationInput, preview};
+use crate::mutation::{CarveAllocationInput, preview, preview_plan_change};
 use crate::object::{
     AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode,
     MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost,
 };
 use crate::object::{AttemptObject, DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{AuditObject, GrantNode, PolicyObject, PreviewObject, PriceListObject, SubscriptionNode};
-use crate::object::{QueueObject, ScheduleObject};
+use crate::object::{PlanChangePreviewObject, QueueObject, ScheduleObject, WhenName};
 use almoner_app::{agents, customers, directory, features, keys, plans, policies, prices, queues, schedules, webhooks};
 use almoner_domain::delivery::DeliveryFilter;
 use almoner_domain::id::{
@@ -283,6 +283,18 @@ impl Query {
     #[graphql(complexity = "input.lines.len() * child_complexity")]
     async fn preview_allocation(&self, context: &Context<'_>, input: CarveAllocationInput) -> Result<PreviewObject> {
         preview(context, input).await
+    }
+
+    /// What changing a customer's plan would do: when it takes effect, what is granted or taken back feature by feature, what stays
+    /// pending, and which live allocations would shrink or end. Without a plan: what cancelling would do. Now by default. For staff.
+    async fn preview_plan_change(
+        &self,
+        context: &Context<'_>,
+        customer: String,
+        plan: Option<String>,
+        when: Option<WhenName>,
+    ) -> Result<PlanChangePreviewObject> {
+        preview_plan_change(context, &customer, plan.as_deref(), when).await
     }
 
     /// Who changed what, in which role, from where: newest first. Members see what they did themselves.

@@ -4,7 +4,7 @@ use crate::app::App;
 use almoner_domain::address::Callable;
 use almoner_domain::happening::Described;
 use almoner_domain::ports::{
-    Deliveries, Directory, Gates, Ledger, Lists, Lookup, Queues, Schedules, Seal, Treasury, Usage,
+    Deliveries, Directory, Gates, Ledger, Lists, Lookup, PlanChanges, Queues, Schedules, Seal, Treasury, Usage,
 };
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub struct Desk {
     pub ledger: Arc<dyn Ledger>,
     /// Where grants and adjustments are made.
     pub treasury: Arc<dyn Treasury>,
+    /// Where customers change their plans.
+    pub plan_changes: Arc<dyn PlanChanges>,
     /// Where units stand.
     pub lookup: Arc<dyn Lookup>,
     /// What there is.

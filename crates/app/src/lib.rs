@@ -18,6 +18,7 @@ pub mod keys;
 pub mod leases;
 pub mod lists;
 pub mod live;
+pub mod plan_changes;
 pub mod plans;
 pub mod policies;
 pub mod prices;

@@ -8,7 +8,7 @@ use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::FeatureKind;
-use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion, Price};
+use almoner_domain::plan::{LiveRule, Offer, Plan, PlanLine, PlanVersion, Price};
 use almoner_domain::ports::Features;
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
 use almoner_domain::time::Timestamp;
@@ -34,6 +34,8 @@ pub struct NewTerms {
     pub effective_from: Option<Timestamp>,
     /// What a customer pays for each month, where the provider says so.
     pub price: Option<Price>,
+    /// What becomes of live allocations when a customer leaves these terms.
+    pub live_rule: LiveRule,
     /// What of which feature.
     pub lines: Vec<(FeatureKey, Offer)>,
 }
@@ -161,8 +163,8 @@ pub async fn publish(
         return Err(PublishPlanError::Overlapping { number: version.number, from: version.effective_from });
     }
     let lines = lines(work.features(), &terms.lines).await?;
-    let price = terms.price;
-    let version = PlanVersion { id: app.new_id(), plan: plan.id, number, effective_from, price, lines };
+    let NewTerms { price, live_rule, .. } = terms;
+    let version = PlanVersion { id: app.new_id(), plan: plan.id, number, effective_from, price, live_rule, lines };
     work.plans().publish(&version).await.map_err(|fault| or_taken(fault, || PublishPlanError::Raced(number)))?;
     let deed = Deed {
         action: Action::PublishPlan,

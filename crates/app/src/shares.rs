@@ -73,7 +73,10 @@ pub async fn set_aside(caller: &Caller, app: &App, new: NewShare) -> Result<Enti
     let user = users::named(work.customers(), customer.id, &new.user).await?.ok_or(SetAsideError::UnknownUser)?;
     let no_quota = || SetAsideError::NoQuota(new.feature.clone());
     let feature = work.features().by_key(&new.feature).await?.ok_or_else(no_quota)?;
-    let all = work.subscriptions().entitlements(customer.id).await?;
+    let running = work.subscriptions().running(customer.id).await?.ok_or_else(no_quota)?;
+    let mut all = work.subscriptions().entitlements(customer.id).await?;
+    // What an earlier plan gave is in the history, and shared no more.
+    all.retain(|one| one.subscription == running.id);
     let whole = all.iter().find(|e| e.feature == feature.id && e.user.is_none()).ok_or_else(no_quota)?;
     let Offer::Quota { amount: quota, period, .. } = whole.offer else { return Err(no_quota()) };
     let left = quota.saturating_sub(shared(&all, feature.id));

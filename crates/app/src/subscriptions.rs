@@ -11,8 +11,9 @@ use almoner_domain::fault::Fault;
 use almoner_domain::id::{CustomerId, SubscriptionId};
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::plan::PlanVersion;
+use almoner_domain::plan_change::{PlanChange, PlanChangeState, TRIAL_DAYS_MAX, trial_end};
 use almoner_domain::ports::{Plans, Work};
-use almoner_domain::subscription::{Entitlement, Subscription};
+use almoner_domain::subscription::{Entitlement, Subscription, SubscriptionStep};
 use almoner_domain::text::{ExternalId, Named};
 use almoner_domain::time::Timestamp;
 use thiserror::Error;
@@ -26,6 +27,17 @@ pub struct NewSubscription {
     pub plan: ExternalId,
     /// Where its periods start, and in whose civil time.
     pub calendar: Calendar,
+    /// It is tried first; none where it is not.
+    pub trial: Option<Trial>,
+}
+
+/// A subscription to be tried: it changes by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// For so many days of 24 hours.
+    pub days: u16,
+    /// The plan that it changes to then; none where it ends.
+    pub then: Option<ExternalId>,
 }
 
 /// Why nobody was subscribed.
@@ -43,6 +55,12 @@ pub enum SubscribeError {
     /// One runs.
     #[error("the customer has a subscription already; it ends before another begins")]
     Subscribed,
+    /// A trial of no time, or one that never ends.
+    #[error("a trial lasts 1 to {TRIAL_DAYS_MAX} days")]
+    TrialDays,
+    /// No such plan to follow the trial, or nothing of it is published.
+    #[error("there is no published plan \"{0}\" to follow the trial")]
+    UnknownNext(ExternalId),
     /// Until then no period would be open, and every call denied.
     #[error("the first period starts in the future; subscribe when it has begun")]
     NotBegun,
@@ -57,6 +75,9 @@ pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Resu
     if new.calendar.anchor() > app.now() {
         return Err(SubscribeError::NotBegun);
     }
+    if new.trial.as_ref().is_some_and(|trial| !(1..=TRIAL_DAYS_MAX).contains(&trial.days)) {
+        return Err(SubscribeError::TrialDays);
+    }
     let mut work = app.store.begin(realm).await?;
     let customer = customers::named(work.customers(), &new.customer).await?.ok_or(SubscribeError::UnknownCustomer)?;
     if work.subscriptions().running(customer.id).await?.is_some() {
@@ -65,19 +86,24 @@ pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Resu
     let terms = terms(work.plans(), &new.plan, app.now())
         .await?
         .ok_or_else(|| SubscribeError::UnknownPlan(new.plan.clone()))?;
-    let subscription = Subscription {
+    let mut subscription = Subscription {
         id: app.new_id(),
         customer: customer.id,
         plan_version: terms.id,
         calendar: new.calendar,
         started_at: app.now(),
         ended_at: None,
+        paused_at: None,
+        changes_at: None,
     };
     let entitlements = entitle(app, &subscription, &terms);
     work.subscriptions()
         .add(&subscription, &entitlements)
         .await
         .map_err(|fault| or_taken(fault, || SubscribeError::Subscribed))?;
+    if let Some(trial) = &new.trial {
+        subscription.changes_at = Some(try_first(&mut *work, app, &subscription, trial).await?);
+    }
     let deed = Deed {
         action: Action::Subscribe,
         subject: &subscription.id,
@@ -85,55 +111,46 @@ pub async fn subscribe(caller: &Caller, app: &App, new: NewSubscription) -> Resu
         note: format!("{} version {}", new.plan, terms.number),
     };
     sign(&mut *work, app, caller, deed).await?;
-    announce(&mut *work, app, subscription.id).await?;
+    announce_start(&mut *work, app, subscription.id).await?;
     work.commit().await?;
     tracing::info!(%realm, customer = %customer.id, plan = %new.plan, version = terms.number, "customer subscribed");
     Ok(subscription)
 }
 
-/// Why nothing was cancelled.
-#[derive(Debug, Error)]
-pub enum CancelError {
-    /// The wrong kind of credential.
-    #[error(transparent)]
-    Forbidden(#[from] Forbidden),
-    /// No such customer.
-    #[error("there is no such customer")]
-    UnknownCustomer,
-    /// Nothing runs.
-    #[error("the customer has no subscription that runs")]
-    NotSubscribed,
-    /// Nobody's fault who asked.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-/// Ends a customer's subscription now. From then on nothing new is entitled; what was carved before lives to its own end.
-pub async fn cancel(caller: &Caller, app: &App, name: &Named<CustomerId>) -> Result<Subscription, CancelError> {
-    let realm = authority::operator(caller)?;
-    let mut work = app.store.begin(realm).await?;
-    let customer = customers::named(work.customers(), name).await?.ok_or(CancelError::UnknownCustomer)?;
-    let running = work.subscriptions().running(customer.id).await?.ok_or(CancelError::NotSubscribed)?;
-    let ended_at = app.now();
-    if !work.subscriptions().end(running.id, ended_at).await? {
-        return Err(CancelError::NotSubscribed);
-    }
-    let deed = Deed {
-        action: Action::CancelSubscription,
-        subject: &running.id,
-        customer: Some(customer.id),
-        note: String::new(),
+/// Schedules what follows a trial, and answers when.
+async fn try_first(
+    work: &mut dyn Work,
+    app: &App,
+    subscription: &Subscription,
+    trial: &Trial,
+) -> Result<Timestamp, SubscribeError> {
+    let at = trial_end(app.now(), trial.days);
+    let to = match &trial.then {
+        None => None,
+        Some(next) => {
+            let unknown = || SubscribeError::UnknownNext(next.clone());
+            let terms = terms(work.plans(), next, at).await?.ok_or_else(unknown)?;
+            Some(terms.plan)
+        }
     };
-    sign(&mut *work, app, caller, deed).await?;
-    announce(&mut *work, app, running.id).await?;
-    work.commit().await?;
-    tracing::info!(%realm, customer = %customer.id, "subscription cancelled");
-    Ok(Subscription { ended_at: Some(ended_at), ..running })
+    let change = PlanChange {
+        id: app.new_id(),
+        customer: subscription.customer,
+        subscription: subscription.id,
+        to,
+        at,
+        ends_trial: true,
+        created_at: app.now(),
+        state: PlanChangeState::Pending,
+    };
+    work.subscriptions().schedule(&change).await?;
+    Ok(at)
 }
 
-/// Whoever listens hears that a subscription is not as it was.
-async fn announce(work: &mut dyn Work, app: &App, id: SubscriptionId) -> Result<(), Fault> {
-    let notice = Notice { id: app.new_id(), at: app.now(), event: Event::SubscriptionChanged(id), allocation: None };
+/// Whoever listens hears that a subscription began.
+async fn announce_start(work: &mut dyn Work, app: &App, id: SubscriptionId) -> Result<(), Fault> {
+    let event = Event::SubscriptionChanged(id, SubscriptionStep::Started);
+    let notice = Notice { id: app.new_id(), at: app.now(), event, allocation: None };
     work.webhooks().announce(&notice).await
 }
 

@@ -189,6 +189,11 @@ pub struct Account {
     pub closed: bool,
     /// Of the units so many are beyond the quota: an entitlement's, where its plan allows that.
     pub overage: Units,
+    /// Of a quota that was lowered: how many of the units that are out (in gates' memories, shares and allocations) a change of
+    /// plan takes back when they return.
+    pub owed: Units,
+    /// How many more are out, and may be used. Counted while something is owed.
+    pub spare: Units,
     /// The units.
     pub balance: Balance,
 }

@@ -63,7 +63,8 @@ pub struct AllocationLine {
     pub feature: FeatureId,
     /// Where they stand.
     pub account: AccountId,
-    /// How many were carved: at first, with what it was topped up by and without what it was shrunk by.
+    /// How many were carved: at first, with what it was topped up by and without what it was shrunk by. What a change of plan
+    /// took back is in it.
     pub carved: Units,
     /// How many went back in the moment it ended. What was held or leased then follows when it settles.
     pub returned: Units,

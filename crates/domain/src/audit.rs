@@ -144,6 +144,14 @@ actions! {
     Subscribe = "subscription.start";
     /// A subscription was cancelled.
     CancelSubscription = "subscription.cancel";
+    /// A customer was moved to other terms.
+    ChangePlan = "subscription.change";
+    /// A scheduled change was withdrawn.
+    WithdrawPlanChange = "subscription.withdraw";
+    /// A subscription was paused.
+    PauseSubscription = "subscription.pause";
+    /// A subscription was resumed.
+    ResumeSubscription = "subscription.resume";
     /// A user's share was set aside.
     SetAsideShare = "share.set_aside";
     /// A grant was issued.

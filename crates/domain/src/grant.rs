@@ -86,6 +86,11 @@ impl GrantKind {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.as_str() == text)
     }
+
+    /// The priority of what a plan grants: its quota burns as most things do, what goes beyond it last.
+    pub const fn plan_priority(self) -> i16 {
+        if matches!(self, Self::Overage) { i16::MAX } else { 0 }
+    }
 }
 
 /// How far a grant has come.

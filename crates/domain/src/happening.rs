@@ -8,7 +8,7 @@ use crate::feature::Feature;
 use crate::grant::Grant;
 use crate::id::{EndpointId, EntitlementId, NoticeId};
 use crate::plan::Plan;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, SubscriptionStep};
 use crate::time::Timestamp;
 use crate::webhook::WebhookEndpoint;
 
@@ -66,7 +66,7 @@ happenings! {
     GrantExpired = "grant.expired";
     /// A customer's next usage period began, and its units were issued.
     EntitlementReset = "entitlement.reset";
-    /// A customer's subscription began or ended.
+    /// A customer's subscription began, changed, was paused or resumed, or ended; or a change of it was scheduled or withdrawn.
     SubscriptionChanged = "subscription.changed";
     /// An endpoint of webhooks was disabled: its receiver is gone, or failed for five days, or somebody wants it so.
     EndpointDisabled = "webhook.endpoint_disabled";
@@ -149,6 +149,8 @@ pub struct Subscribed {
     pub version: u32,
     /// Since when, and until when.
     pub subscription: Subscription,
+    /// What happened to it; none where it was announced before that was told.
+    pub step: Option<SubscriptionStep>,
 }
 
 /// Whom and what something is about. Units are as they stood when it was prepared to be told, which may be later than it happened.

@@ -173,6 +173,8 @@ registry! {
     PriceListId = "prc";
     /// A rule that makes allocations just in time.
     PolicyId = "pol";
+    /// One change of a subscription to other terms, or to none.
+    PlanChangeId = "pch";
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod zone;
 pub mod hours;
 pub mod conditions;
 pub mod plan;
+pub mod plan_change;
 pub mod policy;
 pub mod ports;
 pub mod price;

@@ -48,12 +48,14 @@ pub enum Cause {
     Lapse(AccountId),
     /// An operator declared a lost gate's units as spent.
     Forfeit(LeaseId),
+    /// A change of plan took back units that this account had.
+    Change(AccountId),
 }
 
 impl Cause {
     /// All words.
-    pub const WORDS: [&str; 9] =
-        ["grant", "share", "carve", "return", "lease", "hold", "duplicate", "lapse", "forfeit"];
+    pub const WORDS: [&str; 10] =
+        ["grant", "share", "carve", "return", "lease", "hold", "duplicate", "lapse", "forfeit", "change"];
 
     /// A word that is one of them.
     pub fn known(word: &str) -> Option<&'static str> {
@@ -73,6 +75,7 @@ impl Cause {
             Self::Duplicate(id) => ("duplicate", id.uuid()),
             Self::Lapse(id) => ("lapse", id.uuid()),
             Self::Forfeit(id) => ("forfeit", id.uuid()),
+            Self::Change(id) => ("change", id.uuid()),
         }
     }
 
@@ -89,6 +92,7 @@ impl Cause {
             "duplicate" => Self::Duplicate(Id::from_uuid(id)),
             "lapse" => Self::Lapse(Id::from_uuid(id)),
             "forfeit" => Self::Forfeit(Id::from_uuid(id)),
+            "change" => Self::Change(Id::from_uuid(id)),
             _ => return None,
         })
     }
@@ -107,6 +111,7 @@ impl std::fmt::Display for Cause {
             Self::Duplicate(id) => id.fmt(f),
             Self::Lapse(id) => id.fmt(f),
             Self::Forfeit(id) => id.fmt(f),
+            Self::Change(id) => id.fmt(f),
         }
     }
 }

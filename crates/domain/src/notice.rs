@@ -3,6 +3,7 @@
 use crate::allocation::AllocationState;
 use crate::happening::HappeningKind;
 use crate::id::{AccountId, AllocationId, EndpointId, GrantId, LeaseId, NoticeId, SubscriptionId};
+use crate::subscription::SubscriptionStep;
 use crate::time::Timestamp;
 
 /// The share of an account's units whose use is announced, in percent.
@@ -48,8 +49,8 @@ pub enum Event {
     GrantExpiring(GrantId),
     /// A grant's time is over.
     GrantExpired(GrantId),
-    /// A subscription began or ended.
-    SubscriptionChanged(SubscriptionId),
+    /// A subscription is not as it was.
+    SubscriptionChanged(SubscriptionId, SubscriptionStep),
     /// An endpoint of webhooks was disabled.
     EndpointDisabled(EndpointId),
     /// Somebody tries whether an endpoint of webhooks hears.
@@ -72,7 +73,7 @@ impl Event {
             Self::OverageBegun(id) => (HappeningKind::EntitlementOverage.as_str(), id.uuid()),
             Self::GrantExpiring(id) => (HappeningKind::GrantExpiring.as_str(), id.uuid()),
             Self::GrantExpired(id) => (HappeningKind::GrantExpired.as_str(), id.uuid()),
-            Self::SubscriptionChanged(id) => (HappeningKind::SubscriptionChanged.as_str(), id.uuid()),
+            Self::SubscriptionChanged(id, step) => (step.event(), id.uuid()),
             Self::EndpointDisabled(id) => (HappeningKind::EndpointDisabled.as_str(), id.uuid()),
             Self::Test(id) => (HappeningKind::Test.as_str(), id.uuid()),
         }

@@ -33,8 +33,42 @@ pub struct PlanVersion {
     pub effective_from: Timestamp,
     /// What a customer pays for each month, where the provider says so. Almoner charges nobody; it is told with the terms.
     pub price: Option<Price>,
+    /// What becomes of live allocations when a customer leaves these terms.
+    pub live_rule: LiveRule,
     /// What it grants: at most one line a feature.
     pub lines: Vec<PlanLine>,
+}
+
+/// What becomes of allocations that live when their customer's plan takes units away, or ends. Whatever it says, units that nobody
+/// has been given go first, and what is used stays used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum LiveRule {
+    /// They live to their own end. What they return then is taken back.
+    #[default]
+    Keep,
+    /// What is free in them is taken back, of the newest first. What gates hold of them is theirs until they return it.
+    Shrink,
+    /// They are ended, the newest first, as many as it takes.
+    End,
+}
+
+impl LiveRule {
+    /// All of them, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Keep, Self::Shrink, Self::End];
+
+    /// The word in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Shrink => "shrink",
+            Self::End => "end",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text)
+    }
 }
 
 /// An amount of money.

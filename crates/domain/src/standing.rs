@@ -35,6 +35,8 @@ pub struct Standing {
     /// What a call has to meet: its own conditions, then those of the allocations it was carved from, nearest first; where there are none
     /// of one it is left out.
     pub conditions: Vec<(AllocationId, Conditions)>,
+    /// When the customer's plan changes: it is looked up again from then on. None for an allocation, which the change tells of.
+    pub changes_at: Option<Timestamp>,
     /// How its decisions are kept, where it says so itself.
     pub durability: Option<Durability>,
     /// Metered features: where their units stand.

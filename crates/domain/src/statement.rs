@@ -36,6 +36,8 @@ pub struct LineStatement {
     pub held_by_gates: Units,
     /// Units in leases whose gate has fallen silent, a part of the ledger's `leased`.
     pub in_doubt: Units,
+    /// Units that a change of plan takes back when they return: they are out still, in gates' memories or in allocations.
+    pub pending: Units,
 }
 
 /// Where the units of one of a customer's own quotas stand in one window, or stood when it ended.

@@ -20,6 +20,65 @@ pub struct Subscription {
     pub started_at: Timestamp,
     /// Until when; none while it runs.
     pub ended_at: Option<Timestamp>,
+    /// Since when it is paused; none while it gives what it gives.
+    pub paused_at: Option<Timestamp>,
+    /// When a change of it is due; none while none is scheduled.
+    pub changes_at: Option<Timestamp>,
+}
+
+impl Subscription {
+    /// Is a change of it due and not made yet? Until it is made, nobody may say what it gives.
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        self.ended_at.is_none() && self.changes_at.is_some_and(|due| due <= at)
+    }
+}
+
+/// What happened to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubscriptionStep {
+    /// It began.
+    Started,
+    /// It took the place of another, with other terms.
+    Changed,
+    /// A change was scheduled.
+    Scheduled,
+    /// A scheduled change was withdrawn.
+    Withdrawn,
+    /// It was paused.
+    Paused,
+    /// It was resumed.
+    Resumed,
+    /// It ended, and none took its place.
+    Ended,
+}
+
+impl SubscriptionStep {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Started, Self::Changed, Self::Scheduled, Self::Withdrawn, Self::Paused, Self::Resumed, Self::Ended];
+
+    /// The name of an entry of the outbox that tells of it: what kind of event it is, and after the colon which step.
+    pub const fn event(self) -> &'static str {
+        match self {
+            Self::Started => "subscription.changed:started",
+            Self::Changed => "subscription.changed:changed",
+            Self::Scheduled => "subscription.changed:scheduled",
+            Self::Withdrawn => "subscription.changed:withdrawn",
+            Self::Paused => "subscription.changed:paused",
+            Self::Resumed => "subscription.changed:resumed",
+            Self::Ended => "subscription.changed:ended",
+        }
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        self.event().split_once(':').map_or("", |(_, word)| word)
+    }
+
+    /// Reads the name of an entry of the outbox.
+    pub fn of_event(event: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.event() == event)
+    }
 }
 
 /// A customer's, or one user's, right to a feature.

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// After how many seconds a caller should try again when the gate cannot know.
 const RETRY_UNAVAILABLE_S: u32 = 1;
 
+/// What is said of a subscription that is paused.
+const PAUSED: &str = "The customer's subscription is paused. It goes on when it is resumed.";
+
 /// Fewer units are left than the call costs.
 pub(crate) fn exhausted(handle: &Handle, line: &HandleLine, left: Units, asked: Units, now: Timestamp) -> Denial {
     let scale = line.meter.scale;
@@ -88,9 +91,7 @@ fn level_of(handle: &Handle, allocation: AllocationId) -> Level {
 pub(crate) fn suspended(handle: &Handle, suspension: &Suspension) -> Denial {
     let label = &handle.standing.label;
     let (level, message) = match suspension {
-        Suspension::Paused => {
-            (Level::Customer, "The customer's subscription is paused. It goes on when it is resumed.".to_owned())
-        }
+        Suspension::Paused => (Level::Customer, PAUSED.to_owned()),
         Suspension::Guarded { stopped: Stopped::Agent, why } => {
             (Level::Tenant, format!("The agent is suspended: {why}. Somebody must resume it."))
         }
@@ -177,6 +178,11 @@ fn out_until(mut message: String, what: &str, resets_at: Option<Timestamp>, now:
 pub(crate) fn policy_not_entitled(feature: Option<&Feature>) -> Denial {
     let name = feature.map_or("what this session's policy hands out", |feature| feature.name.as_str());
     bare(Reason::NotEntitled, Level::Plan, &format!("The plan does not include {name}."), None)
+}
+
+/// The customer's subscription is paused, so no policy makes an allocation.
+pub(crate) fn paused() -> Denial {
+    bare(Reason::Suspended, Level::Customer, PAUSED, None)
 }
 
 /// A policy's allocation cannot be.

@@ -76,6 +76,7 @@ impl Handle {
             expires_at: None,
             state: AllocationState::Active,
             suspension: None,
+            changes_at: None,
             durability: None,
             conditions: Vec::new(),
             lines: Vec::new(),
@@ -95,9 +96,11 @@ impl Handle {
         self.standing.rights.iter().find(|(id, _)| *id == feature).map(|(_, value)| value)
     }
 
-    /// Is any window that it draws on over, so that it must be looked up again?
+    /// Is any window that it draws on over, or has its plan changed, so that it must be looked up again?
     fn is_stale(&self, now: Timestamp) -> bool {
-        self.standing.allocation.is_none() && self.lines.iter().any(|line| !line.line.window.contains(now))
+        let is_other = self.standing.changes_at.is_some_and(|at| at <= now);
+        let is_over = || self.lines.iter().any(|line| !line.line.window.contains(now));
+        self.standing.allocation.is_none() && (is_other || is_over())
     }
 }
 

@@ -159,6 +159,7 @@ impl Gate {
             CarveRefusal::NotEntitled { feature } => {
                 denial::policy_not_entitled(self.catalogue.by_id(realm, *feature).await?.as_deref())
             }
+            CarveRefusal::Paused => denial::paused(),
             other => denial::not_carved(&other.to_string()),
         })
     }

@@ -81,6 +81,7 @@ pub(crate) fn desk(
         app: app(store),
         ledger: all.clone(),
         treasury: all.clone(),
+        plan_changes: all.clone(),
         lookup: all.clone(),
         directory: all.clone(),
         lists: all.clone(),

@@ -43,13 +43,15 @@ realm_table! {
         held: i64,
         used: i64,
         lapsed: i64,
+        owed: i64,
+        spare: i64,
     }
 }
 
 const NOUN: &str = "account";
 
 /// What of an account can change.
-const CHANGING: [Column; 8] = [
+const CHANGING: [Column; 10] = [
     Column::Closed,
     Column::Granted,
     Column::Free,
@@ -58,6 +60,8 @@ const CHANGING: [Column; 8] = [
     Column::Held,
     Column::Used,
     Column::Lapsed,
+    Column::Owed,
+    Column::Spare,
 ];
 
 fn row(account: &Account) -> Model {
@@ -90,6 +94,8 @@ fn row(account: &Account) -> Model {
         held: pocket(Pocket::Held),
         used: pocket(Pocket::Used),
         lapsed: pocket(Pocket::Lapsed),
+        owed: account.owed.get(),
+        spare: account.spare.get(),
     }
 }
 
@@ -118,6 +124,8 @@ pub(crate) fn read(row: Model) -> Result<Account, Trouble> {
         },
         closed: row.closed,
         overage: units(NOUN, row.overage)?,
+        owed: units(NOUN, row.owed)?,
+        spare: units(NOUN, row.spare)?,
         balance: balance(&row)?,
     })
 }
@@ -230,6 +238,22 @@ pub(crate) async fn last_of(
     let last = entitlements.iter().zip(found).filter_map(|(id, list)| Some((*id, list.entries.into_iter().next()?)));
     last.map(|(id, row)| Ok((id, read(row)?))).collect()
 }
+
+/// Accounts below these in which something lives: open ones, and closed ones with units that are out. What is carved of an account
+/// stays there when it is used, so one that has none of it has nothing below it.
+pub(crate) async fn living_below(tx: &Tx, accounts: &[AccountId]) -> Result<Vec<Account>, Trouble> {
+    let mut found = Vec::new();
+    let mut next: Vec<Uuid> = accounts.iter().map(|id| id.uuid()).collect();
+    while !next.is_empty() {
+        let level = tx.all_among::<Entity, _>(Column::ParentId, &next, |rows| rows.filter(Expr::cust(LIVING))).await?;
+        next = level.iter().map(|row| row.id).collect();
+        found.extend(level);
+    }
+    found.into_iter().map(read).collect()
+}
+
+/// Accounts in which something lives.
+const LIVING: &str = "(NOT closed OR leased > 0 OR held > 0 OR carved > 0)";
 
 /// Entitlements' accounts of any realm whose window is over and that are not closed, deepest first.
 pub(crate) async fn over(tx: &Everywhere, limit: u64) -> Result<Vec<(Realm, AccountId)>, Trouble> {

@@ -4,12 +4,12 @@ use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{account, agent, allocation, audit, books, customer, session, statement, user};
+use crate::{account, agent, allocation, audit, books, customer, session, statement, subscription, user};
 use almoner_domain::allocation::Allocation;
 use almoner_domain::audit::Action;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, FeatureId, UserId};
-use almoner_domain::ledger::{self, Books, CarveOrder, RETENTION};
+use almoner_domain::ledger::{self, Books, CarveOrder, CarveRefusal, RETENTION};
 use almoner_domain::ports::{CarveAnswer, CarvePreview, CarveRequest, PreviewLine, Source, SubjectName};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
@@ -208,6 +208,9 @@ async fn from_subject(tx: &Tx, name: &SubjectName) -> Result<Found, Trouble> {
     if subject.missing {
         return Ok(Found::Open(customer.id));
     }
+    if subject.is_paused() {
+        return Ok(nobody(CarveAnswer::Refused(CarveRefusal::Paused)));
+    }
     let giver = Giver { customer: customer.id, user, parent: None, accounts: Accounts::Entitled(subject) };
     Ok(Found::Giver(Box::new(giver)))
 }
@@ -216,6 +219,10 @@ async fn from_allocation(tx: &Tx, parent: AllocationId) -> Result<Found, Trouble
     let Some(parent) = allocation::find_steady(tx, parent).await? else {
         return Ok(nobody(CarveAnswer::UnknownParent));
     };
+    let running = subscription::running(tx, parent.principals.customer).await?;
+    if running.is_some_and(|running| running.paused_at.is_some()) {
+        return Ok(nobody(CarveAnswer::Refused(CarveRefusal::Paused)));
+    }
     Ok(Found::Giver(Box::new(Giver {
         customer: parent.principals.customer,
         user: parent.principals.user,

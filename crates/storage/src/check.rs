@@ -23,7 +23,7 @@ struct Rule {
     broken: &'static str,
 }
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule {
         says: "granted = free + carved + leased + held + used + lapsed",
         broken: "SELECT tenant, environment, id, granted, free + carved + leased + held + used + lapsed \
@@ -41,6 +41,11 @@ const RULES: [Rule; 8] = [
              WHERE parent_id IS NOT NULL GROUP BY tenant, environment, parent_id) c \
             ON c.tenant = a.tenant AND c.environment = a.environment AND c.parent_id = a.id \
             WHERE a.carved <> coalesce(c.total, 0)",
+    },
+    Rule {
+        says: "what is owed after a change of plan is out",
+        broken: "SELECT tenant, environment, id, owed, leased + held + carved FROM accounts \
+            WHERE owed < 0 OR spare < 0 OR owed > leased + held + carved",
     },
     Rule {
         says: "leased = what leases that are not over still have",

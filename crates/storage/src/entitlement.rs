@@ -82,6 +82,17 @@ pub(crate) async fn add(tx: &Tx, entitlements: &[Entitlement]) -> Result<(), Tro
     if written == rows.len() as u64 { Ok(()) } else { Err(Trouble::Exists) }
 }
 
+/// Gives entitlements that go on to another subscription, with what it offers.
+pub(crate) async fn move_on(tx: &Tx, entitlements: &[Entitlement]) -> Result<(), Trouble> {
+    let rows: Vec<Model> = entitlements.iter().map(row).collect();
+    tx.insert::<Entity>(&rows, Clash::Update(&MOVING)).await?;
+    Ok(())
+}
+
+/// What of an entitlement changes when it goes on by another plan.
+const MOVING: [Column; 6] =
+    [Column::SubscriptionId, Column::Offer, Column::ValueInteger, Column::ValueText, Column::Amount, Column::Period];
+
 /// All that a subscription gives.
 pub(crate) async fn of_subscription(tx: &Tx, subscription: SubscriptionId) -> Result<Vec<Entitlement>, Trouble> {
     in_order(tx.rows::<Entity>().filter(Column::SubscriptionId.eq(subscription.uuid()))).await

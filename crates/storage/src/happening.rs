@@ -22,7 +22,7 @@ use almoner_domain::id::{
 use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
 use almoner_domain::plan::Plan;
 use almoner_domain::principal::Principals;
-use almoner_domain::subscription::Subscription;
+use almoner_domain::subscription::{Subscription, SubscriptionStep};
 use almoner_domain::webhook::WebhookEndpoint;
 use sea_orm::entity::prelude::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ enum Subject {
     Account(Account),
     Allocation(AllocationId),
     Grant(GrantId),
-    Subscription(SubscriptionId),
+    Subscription(SubscriptionId, Option<SubscriptionStep>),
     Endpoint(EndpointId),
     Trial(EndpointId),
 }
@@ -74,12 +74,13 @@ fn is_of_account(event: &str) -> bool {
 fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)> {
     use HappeningKind as Kind;
     if !is_of_account(&entry.event) {
-        let kind = Kind::parse(&entry.event)?;
+        let step = SubscriptionStep::of_event(&entry.event);
+        let kind = if step.is_some() { Kind::SubscriptionChanged } else { Kind::parse(&entry.event)? };
         let subject = match kind {
             Kind::Test => Subject::Trial(Id::from_uuid(entry.subject)),
             Kind::EndpointDisabled => Subject::Endpoint(Id::from_uuid(entry.subject)),
-            Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject)),
             Kind::GrantExpiring | Kind::GrantExpired => Subject::Grant(Id::from_uuid(entry.subject)),
+            Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject), step),
             _ => Subject::Allocation(Id::from_uuid(entry.subject)),
         };
         return Some((kind, subject));
@@ -148,7 +149,7 @@ impl Known {
             }};
         }
         let subscription_of = |subject: &&Subject| match subject {
-            Subject::Subscription(id) => Some(*id),
+            Subject::Subscription(id, _) => Some(*id),
             _ => None,
         };
         let endpoint_of = |subject: &&Subject| match subject {
@@ -182,8 +183,8 @@ impl Known {
         Some(match subject {
             Subject::Trial(id) => Topic::Trial(*id),
             Subject::Endpoint(id) => Topic::Endpoint(Box::new(self.endpoints.get(id)?.clone())),
-            Subject::Subscription(id) => Topic::Subscription(Box::new(self.subscribed(*id)?)),
             Subject::Grant(id) => Topic::Grant(Box::new(self.granted(*id)?)),
+            Subject::Subscription(id, step) => Topic::Subscription(Box::new(self.subscribed(*id, *step)?)),
             Subject::Allocation(_) | Subject::Account(_) => Topic::Units(Box::new(self.about(subject)?)),
         })
     }
@@ -195,7 +196,7 @@ impl Known {
         Some(Granted { customer, feature: self.features.get(&account.feature)?.clone(), grant })
     }
 
-    fn subscribed(&self, id: SubscriptionId) -> Option<Subscribed> {
+    fn subscribed(&self, id: SubscriptionId, step: Option<SubscriptionStep>) -> Option<Subscribed> {
         let subscription = self.subscriptions.get(&id)?.clone();
         let (plan, version) = self.versions.get(&subscription.plan_version)?;
         Some(Subscribed {
@@ -203,12 +204,13 @@ impl Known {
             plan: self.plans.get(plan)?.clone(),
             version: *version,
             subscription,
+            step,
         })
     }
 
     fn about(&self, subject: &Subject) -> Option<About> {
         let (whom, holder, accounts, window_end) = match subject {
-            Subject::Grant(_) | Subject::Subscription(_) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
+            Subject::Grant(_) | Subject::Subscription(..) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
             Subject::Allocation(id) => {
                 let allocation = self.allocations.get(id)?;
                 let accounts: Vec<&Account> =

@@ -12,7 +12,7 @@ use almoner_domain::audit::Action;
 use almoner_domain::calendar::Window;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, CustomerId, FeatureId, UserId};
-use almoner_domain::ledger::{self, CarveOrder};
+use almoner_domain::ledger::{self, CarveOrder, CarveRefusal};
 use almoner_domain::policy::{Policy, PolicyRefusal, choose};
 use almoner_domain::ports::{SessionAnswer, SessionRequest};
 use almoner_domain::principal::Principals;
@@ -154,6 +154,9 @@ async fn make(tx: &Tx, request: &SessionRequest) -> Result<Outcome<Attempt<Sessi
     let subject = window::subject(tx, whom.customer, whom.user).await?;
     if subject.missing {
         return Ok(Outcome::Undo(Attempt::Open(whom.customer)));
+    }
+    if subject.is_paused() {
+        return undone(SessionAnswer::Refused(CarveRefusal::Paused, whom.principals()));
     }
     carve(tx, request, &whom, &policy, &subject).await
 }

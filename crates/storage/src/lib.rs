@@ -26,6 +26,7 @@ mod sweep;
 mod pump;
 mod happening;
 mod treasury;
+mod change_plan;
 mod window;
 mod books;
 
@@ -50,6 +51,7 @@ mod user;
 mod agent;
 mod session;
 mod subscription;
+mod plan_change;
 mod entitlement;
 mod grant;
 mod account;

@@ -4,6 +4,7 @@ use crate::plan_version;
 use crate::stored::parsed;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
+use crate::tx::Tx;
 use crate::work::SqlWork;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{Id, PlanId};
@@ -32,6 +33,12 @@ pub(crate) fn read(row: Model) -> Result<Plan, Trouble> {
     })
 }
 
+/// One by the provider's id.
+pub(crate) async fn by_external_id(tx: &Tx, id: &ExternalId) -> Result<Option<Plan>, Trouble> {
+    let rows = tx.rows::<Entity>().filter(Column::ExternalId.eq(id.as_str()));
+    rows.one().await?.map(read).transpose()
+}
+
 impl SqlWork {
     async fn add_plan(&self, plan: &Plan) -> Result<(), Trouble> {
         let row = Model {
@@ -45,8 +52,7 @@ impl SqlWork {
     }
 
     async fn plan(&self, id: &ExternalId) -> Result<Option<Plan>, Trouble> {
-        let rows = self.tx()?.rows::<Entity>().filter(Column::ExternalId.eq(id.as_str()));
-        rows.one().await?.map(read).transpose()
+        by_external_id(self.tx()?, id).await
     }
 
     async fn publish_version(&self, version: &PlanVersion) -> Result<(), Trouble> {

@@ -2,12 +2,12 @@
 
 use crate::bulk::Clash;
 use crate::plan_line;
-use crate::stored::{number, parsed, units};
+use crate::stored::{number, parsed, units, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use almoner_domain::id::{Id, PlanId};
-use almoner_domain::plan::{Currency, PlanLine, PlanVersion, Price};
+use almoner_domain::id::{Id, PlanId, PlanVersionId};
+use almoner_domain::plan::{Currency, LiveRule, PlanLine, PlanVersion, Price};
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, Order};
@@ -23,6 +23,7 @@ realm_table! {
         effective_from: i64,
         price_amount: Option<i64>,
         price_currency: Option<String>,
+        live_rule: String,
     }
 }
 
@@ -37,6 +38,7 @@ pub(crate) async fn add(tx: &Tx, version: &PlanVersion) -> Result<(), Trouble> {
         effective_from: version.effective_from.as_micros(),
         price_amount: version.price.as_ref().map(|price| price.amount.get()),
         price_currency: version.price.as_ref().map(|price| price.currency.to_string()),
+        live_rule: version.live_rule.as_str().to_owned(),
     };
     tx.add::<Entity>(row).await?;
     let lines = plan_line::rows(version)?;
@@ -68,6 +70,7 @@ fn read(row: Model, lines: Vec<PlanLine>) -> Result<PlanVersion, Trouble> {
         number: number(NOUN, row.number)?,
         effective_from: Timestamp::from_micros(row.effective_from),
         price,
+        live_rule: word(NOUN, &row.live_rule, LiveRule::parse)?,
         lines,
     })
 }
@@ -81,6 +84,13 @@ pub(crate) async fn latest(tx: &Tx, plan: PlanId, at: Option<Timestamp>) -> Resu
     let Some(row) = rows.order(Column::Number, Order::Desc).one().await? else { return Ok(None) };
     let lines = plan_line::of_version(tx, Id::from_uuid(row.id)).await?;
     read(row, lines).map(Some)
+}
+
+/// What a version says of live allocations.
+pub(crate) async fn live_rule(tx: &Tx, id: PlanVersionId) -> Result<LiveRule, Trouble> {
+    let row = tx.rows::<Entity>().filter(Column::Id.eq(id.uuid())).one().await?;
+    let row = row.ok_or_else(|| Trouble::row(NOUN, format!("{id} is missing")))?;
+    word(NOUN, &row.live_rule, LiveRule::parse)
 }
 
 /// Removes all versions of a plan, with their lines.

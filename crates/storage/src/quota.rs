@@ -25,7 +25,9 @@ async fn of_one(tx: &Tx, customer: CustomerId, which: QuotaWindow) -> Result<Vec
     let own: BTreeMap<EntitlementId, Entitlement> = own.map(|one| (one.id, one)).collect();
     let wanted = |one: &Entitlement| Some((one.id, start(one, which, tx.now())?));
     let wanted: BTreeSet<(EntitlementId, Timestamp)> = own.values().filter_map(wanted).collect();
-    let accounts = account::that_begin(tx, &wanted).await?;
+    let mut accounts = account::that_begin(tx, &wanted).await?;
+    // One that ended with its plan is nobody's current quota, though its time is not over.
+    accounts.retain(|account| which == QuotaWindow::Last || !account.closed);
     let lines = statement::lines(tx, &accounts.iter().collect::<Vec<&Account>>()).await?;
     let feature = |account: &Account| match account.owner {
         AccountOwner::Entitlement(id) => own.get(&id).map(|one| one.feature),

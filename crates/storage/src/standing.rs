@@ -13,7 +13,7 @@ use almoner_domain::id::{AccountId, AllocationId, FeatureId, UserId};
 use almoner_domain::plan::Offer;
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
-use almoner_domain::standing::{Standing, StandingLine};
+use almoner_domain::standing::{Standing, StandingLine, Suspension};
 
 /// The most people named as able to raise something: more is a crowd that nobody asks.
 pub(crate) const RAISE_MAX: usize = 8;
@@ -38,8 +38,9 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
         not_before: allocation.not_before,
         expires_at: Some(allocation.expires_at),
         state: allocation.state,
-        suspension: None,
         conditions,
+        suspension: suspension(&subject),
+        changes_at: None,
         durability: allocation.durability,
         lines,
         rights: rights(&subject),
@@ -91,8 +92,9 @@ pub(crate) async fn of_subject(
         not_before: None,
         expires_at: subject.subscription.as_ref().and_then(|subscription| subscription.ended_at),
         state: AllocationState::Active,
-        suspension: None,
         conditions: Vec::new(),
+        suspension: suspension(subject),
+        changes_at: subject.subscription.as_ref().and_then(|subscription| subscription.changes_at),
         durability: None,
         lines,
         rights: rights(subject),
@@ -114,6 +116,11 @@ fn subject_lines(subject: &Subject) -> Vec<StandingLine> {
         resets_at: account.window.end,
     };
     accounts.map(line).collect()
+}
+
+/// What is paused gives nothing.
+fn suspension(subject: &Subject) -> Option<Suspension> {
+    subject.is_paused().then_some(Suspension::Paused)
 }
 
 fn rights(subject: &Subject) -> Vec<(FeatureId, Option<StaticValue>)> {

@@ -57,6 +57,7 @@ pub(crate) async fn lines(tx: &Tx, accounts: &[&Account]) -> Result<Vec<LineStat
         balance: account.balance,
         held_by_gates,
         in_doubt,
+        pending: account.owed,
     });
     Ok(lines.collect())
 }

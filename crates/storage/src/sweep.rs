@@ -4,9 +4,11 @@
 use crate::store::{Deed, Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, allocation, books, end, grant, hold, hold_end, idle, lease, maturing, window};
+use crate::{
+    account, allocation, books, change_plan, end, grant, hold, hold_end, idle, lease, maturing, subscription, window,
+};
 use almoner_domain::fault::{Fault, FaultKind};
-use almoner_domain::id::{AccountId, AllocationId, HoldId, LeaseId};
+use almoner_domain::id::{AccountId, AllocationId, CustomerId, HoldId, LeaseId};
 use almoner_domain::ledger;
 use almoner_domain::ports::Swept;
 use almoner_domain::tenant::Realm;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 
 /// Windows turned in one transaction: each customer that they are of costs a handful of statements, and gates wait meanwhile.
 const TURN_MAX: usize = 64;
+/// Changes of plan made in one transaction: each holds a customer's allocations before its accounts, so two could wait for each
+/// other.
+const CHANGE_MAX: usize = 1;
 /// Other things done in one transaction: as many as are found.
 const STROKE_MAX: usize = usize::MAX;
 
@@ -26,6 +31,7 @@ struct Due {
     holds: Vec<(Realm, HoldId)>,
     leases: Vec<(Realm, LeaseId)>,
     grants: Vec<(Realm, AccountId)>,
+    changes: Vec<(Realm, CustomerId)>,
     windows: Vec<(Realm, AccountId)>,
 }
 
@@ -39,6 +45,20 @@ struct Turned {
 impl AddAssign for Turned {
     fn add_assign(&mut self, other: Self) {
         self.closed += other.closed;
+        self.opened += other.opened;
+    }
+}
+
+/// What became of customers whose plan was due to change.
+#[derive(Debug, Clone, Copy, Default)]
+struct Changed {
+    made: u64,
+    opened: u64,
+}
+
+impl AddAssign for Changed {
+    fn add_assign(&mut self, other: Self) {
+        self.made += other.made;
         self.opened += other.opened;
     }
 }
@@ -57,6 +77,7 @@ impl SqlStore {
                     holds: hold::due(tx, limit).await?,
                     leases: lease::silent(tx, limit).await?,
                     grants: grant::due(tx, limit).await?,
+                    changes: subscription::due(tx, limit).await?,
                     windows: account::over(tx, limit).await?,
                 })
             })
@@ -77,9 +98,13 @@ impl SqlStore {
         let _: u64 = self
             .stroke(due.grants, TURN_MAX, |tx, ids| Box::pin(async move { maturing::mature(tx, &ids).await }))
             .await?;
+        // Before windows: one that begins with a change has the quota that the change brings.
+        let changed: Changed =
+            self.stroke(due.changes, CHANGE_MAX, |tx, ids| Box::pin(async move { change(tx, &ids).await })).await?;
         let turned: Turned =
             self.stroke(due.windows, TURN_MAX, |tx, ids| Box::pin(async move { turn(tx, &ids).await })).await?;
-        Ok(Swept { allocations: allocations + idle, holds, leases, windows: turned.closed, resets: turned.opened })
+        let resets = turned.opened + changed.opened;
+        Ok(Swept { allocations: allocations + idle, holds, leases, windows: turned.closed, resets, changes: changed.made })
     }
 
     async fn stroke<I, T>(&self, found: Vec<(Realm, I)>, at_once: usize, stroke: Stroke<I, T>) -> Result<T, Fault>
@@ -147,6 +172,18 @@ async fn doubt(tx: &Tx, ids: &[LeaseId]) -> Result<Outcome<u64>, Trouble> {
     let doubted = books.notices.len() as u64;
     books::write_back(tx, &books, None).await?;
     Ok(Outcome::Keep(doubted))
+}
+
+/// Makes changes that are due, and opens the windows that begin with them.
+async fn change(tx: &Tx, ids: &[CustomerId]) -> Result<Outcome<Changed>, Trouble> {
+    let mut changed = Changed::default();
+    for customer in ids {
+        changed.made += u64::from(change_plan::make_due(tx, *customer).await?);
+        for running in window::hold_running(tx, &BTreeSet::from([*customer])).await? {
+            changed.opened += window::open_missing(tx, &running).await?;
+        }
+    }
+    Ok(Outcome::Keep(changed))
 }
 
 /// Closes windows that are over and opens those that follow, in one transaction: a window that is closed is not found again, so

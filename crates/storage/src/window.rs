@@ -3,7 +3,7 @@
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, books, entitlement, maturing, subscription};
+use crate::{account, books, change_plan, entitlement, maturing, subscription};
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::calendar::Window;
 use almoner_domain::fault::Fault;
@@ -25,7 +25,7 @@ pub(crate) struct Subject {
     pub(crate) entitlements: Vec<Entitlement>,
     /// Accounts of the current windows, by entitlement.
     pub(crate) accounts: BTreeMap<EntitlementId, Account>,
-    /// Is a window that should be open not?
+    /// Is a window that should be open not, or a change that should be made?
     pub(crate) missing: bool,
 }
 
@@ -33,6 +33,11 @@ impl Subject {
     /// Of a customer without a subscription that runs.
     fn none() -> Self {
         Self { subscription: None, entitlements: Vec::new(), accounts: BTreeMap::new(), missing: false }
+    }
+
+    /// Does it give nothing for now?
+    pub(crate) fn is_paused(&self) -> bool {
+        self.subscription.as_ref().is_some_and(|subscription| subscription.paused_at.is_some())
     }
 
     /// The account that the subject draws on for a feature: the user's share where there is one, else the customer's.
@@ -79,7 +84,7 @@ pub(crate) async fn subject(tx: &Tx, customer: CustomerId, user: Option<UserId>)
     let entitlements = entitlement::of_subject(tx, running.id, user).await?;
     let wanted = windows(&entitlements, tx.now());
     let accounts = by_entitlement(account::of_windows(tx, &wanted).await?);
-    let missing = wanted.iter().any(|(id, _)| !accounts.contains_key(id));
+    let missing = running.is_due(tx.now()) || wanted.iter().any(|(id, _)| !accounts.contains_key(id));
     Ok(Subject { subscription: Some(running), entitlements, accounts, missing })
 }
 
@@ -103,7 +108,7 @@ pub(crate) async fn subjects(
         let wanted = windows(&entitlements, tx.now());
         let account = |(id, _): &(EntitlementId, Timestamp)| Some((*id, accounts.get(id)?.clone()));
         let accounts: BTreeMap<EntitlementId, Account> = wanted.iter().filter_map(account).collect();
-        let missing = accounts.len() < wanted.len();
+        let missing = subscription.is_due(tx.now()) || accounts.len() < wanted.len();
         (*who, Subject { subscription: Some(subscription), entitlements, accounts, missing })
     });
     Ok(subjects.collect())
@@ -140,19 +145,27 @@ impl SqlStore {
 /// Opens what is missing. The customer's entitlements are held first, so that of all who come at once one opens and the others
 /// then find it open; the unique index on entitlement and window stands behind that.
 async fn open_all(tx: &Tx, customer: CustomerId) -> Result<Outcome<()>, Trouble> {
+    change_plan::make_due(tx, customer).await?;
     for running in hold_running(tx, &BTreeSet::from([customer])).await? {
         open_missing(tx, &running).await?;
     }
     Ok(Outcome::Keep(()))
 }
 
-/// The running subscriptions of customers, with their entitlements held, in the order of the customers' ids.
+/// The running subscriptions of customers, with their entitlements held, in the order of the customers' ids. One that is due to
+/// change is left out: no window opens by terms that have ended.
 pub(crate) async fn hold_running(tx: &Tx, customers: &BTreeSet<CustomerId>) -> Result<Vec<Subscription>, Trouble> {
     let mut held = Vec::new();
     for customer in customers {
-        if let Some(running) = subscription::running(tx, *customer).await? {
+        let mut found = subscription::running(tx, *customer).await?;
+        while let Some(running) = found.filter(|running| !running.is_due(tx.now())) {
             entitlement::hold_roots(tx, running.id).await?;
-            held.push(running);
+            // Somebody may have put another in its place, who had held the entitlements until then.
+            found = subscription::running(tx, *customer).await?;
+            if found.as_ref() == Some(&running) {
+                held.push(running);
+                break;
+            }
         }
     }
     Ok(held)
@@ -202,6 +215,11 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
 pub(crate) async fn add_share(tx: &Tx, share: &Entitlement) -> Result<(), Trouble> {
     // Held, so that a window that opens at the same time either sees the share or is seen here.
     entitlement::hold_roots(tx, share.subscription).await?;
+    let running = subscription::running(tx, share.customer).await?;
+    if running.is_some_and(|running| running.id != share.subscription) {
+        // The customer's plan changed meanwhile: its entitlements are another subscription's.
+        return Err(Trouble::Overtaken);
+    }
     entitlement::add(tx, std::slice::from_ref(share)).await?;
     let Some(parent) = current_root(tx, share.subscription, share.feature).await? else { return Ok(()) };
     let mut books = tx.books();

@@ -65,6 +65,10 @@ fn check_account(rows: &BookRows, account: &Account, folded: &Folded) -> Result<
             return Err(format!("{} is not the sum of its lines, {sum}", pocket.as_str()));
         }
     }
+    let out = [Pocket::Leased, Pocket::Held, Pocket::Carved].map(|pocket| balance.get(pocket));
+    if account.owed > out.into_iter().sum() {
+        return Err("more is owed than is out".to_owned());
+    }
     if account.closed && !balance.get(Pocket::Free).is_zero() {
         return Err("it is closed and units are free in it".to_owned());
     }

@@ -11,7 +11,7 @@ use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Mete
 use almoner_domain::id::{AgentId, AllocationId, FeatureId, Id, KeyId, PlanId};
 use almoner_domain::key::{self, ApiKey, KeyHash, KeyKind};
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
+use almoner_domain::plan::{LiveRule, Offer, Plan, PlanLine, PlanVersion};
 use almoner_domain::ports::{CarveRequest, Source, Store, SubjectName, Work};
 use almoner_domain::scope::Scope;
 use almoner_domain::subscription::{Entitlement, Subscription};
@@ -228,6 +228,7 @@ impl Maker<'_> {
             number: 1,
             effective_from: Timestamp::from_micros(0),
             price: None,
+            live_rule: LiveRule::Keep,
             lines,
         };
         let (acme, bolt) = (self.customer("acme-shop"), self.customer("bolt-store"));
@@ -296,6 +297,8 @@ impl Maker<'_> {
             calendar: Calendar::new(at(ANCHOR), "UTC").expect("a calendar"),
             started_at: at(ANCHOR),
             ended_at: None,
+            paused_at: None,
+            changes_at: None,
         };
         let entitle = |line: &PlanLine| Entitlement {
             id: self.id(),

@@ -19,6 +19,7 @@ impl Adapter for Memory {
             ledger: store.clone(),
             lookup: store.clone(),
             treasury: store.clone(),
+            plan_changes: store.clone(),
             usage: store.clone(),
             deliveries: store.clone(),
             pruning: store.clone(),

@@ -233,6 +233,7 @@ async fn world(bug: Bug) -> World {
         ledger: store.clone(),
         lookup: store.clone(),
         treasury: store.clone(),
+        plan_changes: store.clone(),
         store: store.clone(),
         directory: store.clone(),
         lists: store,

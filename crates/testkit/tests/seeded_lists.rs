@@ -242,6 +242,7 @@ fn fresh(bug: Bug) -> Fresh {
         ledger: store.clone(),
         lookup: store.clone(),
         treasury: store.clone(),
+        plan_changes: store.clone(),
         store: store.clone(),
         directory: wrong.clone(),
         lists: wrong,

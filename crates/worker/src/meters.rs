@@ -43,13 +43,14 @@ impl Meters {
 
     /// Counts a sweep.
     pub(crate) fn swept(&self, done: Swept) {
-        let Swept { allocations, holds, leases, windows, resets } = done;
+        let Swept { allocations, holds, leases, windows, resets, changes } = done;
         for (kind, count) in [
             ("allocations", allocations),
             ("holds", holds),
             ("leases_in_doubt", leases),
             ("windows", windows),
             ("resets", resets),
+            ("plan_changes", changes),
         ] {
             self.swept.get_or_create(&[("kind", kind)]).inc_by(count);
         }

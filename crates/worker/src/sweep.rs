@@ -45,8 +45,8 @@ impl Chore for Sweep {
                 tracing::info!(?done, "swept");
                 self.meters.swept(done);
             }
-            let Swept { allocations, holds, leases, windows, .. } = done;
-            if [allocations, holds, leases, windows].iter().all(|count| *count < SWEEP_MAX) {
+            let Swept { allocations, holds, leases, windows, changes, .. } = done;
+            if [allocations, holds, leases, windows, changes].iter().all(|count| *count < SWEEP_MAX) {
                 break;
             }
         }

@@ -91,6 +91,14 @@ fn changes(card: &str) -> Vec<(&'static str, String, &'static str)> {
             ),
             "grant.issue",
         ),
+        ("pauseSubscription", format!("pauseSubscription(customer: \"c\") {{ {kept} }}"), "subscription.pause"),
+        ("resumeSubscription", format!("resumeSubscription(customer: \"c\") {{ {kept} }}"), "subscription.resume"),
+        (
+            "cancelSubscription",
+            format!("cancelSubscription(customer: \"c\", when: PERIOD_END) {{ {kept} }}"),
+            "subscription.cancel",
+        ),
+        ("withdrawPlanChange", format!("withdrawPlanChange(customer: \"c\") {{ {kept} }}"), "subscription.withdraw"),
         ("cancelSubscription", format!("cancelSubscription(customer: \"c\") {{ {kept} }}"), "subscription.cancel"),
         (
             "registerAgent",

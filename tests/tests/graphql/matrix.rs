@@ -127,6 +127,21 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
                 "cancelSubscription(customer: \"{customer}\") {{ subscription {{ id }} refusals {{ code }} }}"
             )]
         }
+        "changePlan" => vec![format!(
+            "changePlan(input: {{ customer: \"{customer}\", plan: \"pro\" }}) \
+             {{ planChange {{ subscription {{ id }} }} refusals {{ code }} }}"
+        )],
+        "withdrawPlanChange" | "pauseSubscription" | "resumeSubscription" => {
+            vec![format!("{field}(customer: \"{customer}\") {{ subscription {{ id }} refusals {{ code }} }}")]
+        }
+        "previewPlanChange" => ["", ", plan: \"pro\"", ", when: PERIOD_END"]
+            .map(|how| {
+                format!(
+                    "previewPlanChange(customer: \"{customer}\"{how}) {{ takesEffectAt refusals {{ code }} \
+                     features {{ granted takenBack allocations {{ allocation {{ id }} }} }} }}"
+                )
+            })
+            .into(),
         "changeRole" => [customer.as_str(), "acme-shop"]
             .map(|at| {
                 format!(

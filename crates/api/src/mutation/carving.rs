@@ -206,7 +206,7 @@ fn member_of(terms: &CarveRefusal) -> &'static str {
         CarveRefusal::ScopeWider => "tools",
         CarveRefusal::WindowWider { .. } | CarveRefusal::Window => "expiresAt",
         CarveRefusal::ParentEnded | CarveRefusal::TooDeep => "parent",
-        CarveRefusal::OtherPrincipal => "customer",
+        CarveRefusal::OtherPrincipal | CarveRefusal::Paused => "customer",
         CarveRefusal::Lines | CarveRefusal::Short { .. } | CarveRefusal::NotEntitled { .. } => "lines",
     }
 }

@@ -9,6 +9,7 @@ mod feature;
 mod grant;
 mod key;
 mod plan;
+mod plan_change;
 mod policy;
 mod price;
 mod removal;
@@ -17,6 +18,7 @@ mod user;
 mod webhook;
 
 pub(crate) use carving::{CarveAllocationInput, preview};
+pub(crate) use plan_change::preview as preview_plan_change;
 
 use async_graphql::MergedObject;
 
@@ -31,6 +33,7 @@ pub(crate) struct Mutation(
     customer::CustomerMutation,
     user::UserMutation,
     subscription::SubscriptionMutation,
+    plan_change::PlanChangeMutation,
     grant::GrantMutation,
     removal::RemovalMutation,
     agent::AgentMutation,
@@ -50,6 +53,7 @@ impl Mutation {
             customer::CustomerMutation,
             user::UserMutation,
             subscription::SubscriptionMutation,
+            plan_change::PlanChangeMutation,
             grant::GrantMutation,
             removal::RemovalMutation,
             agent::AgentMutation,

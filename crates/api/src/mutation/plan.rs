@@ -1,13 +1,13 @@
 //! Plans are created without terms; terms are published as versions, and never changed.
 
 use crate::asker::asker;
-use crate::object::{PlanNode, PlanVersionNode, UsagePeriodName, WeekdayName};
+use crate::object::{LiveRuleName, PlanNode, PlanVersionNode, UsagePeriodName, WeekdayName};
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
 use almoner_app::features;
 use almoner_app::plans::{self, CreatePlanError, NewPlan, NewTerms, PublishPlanError};
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::period::{Alignment, Recurrence, UsagePeriod, Weekday};
-use almoner_domain::plan::{Beyond, Currency, Offer, Price, Rollover, RolloverError};
+use almoner_domain::plan::{Beyond, Currency, LiveRule, Offer, Price, Rollover, RolloverError};
 use almoner_domain::text::{ExternalId, FeatureKey, Name};
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::{Scale, Units};
@@ -33,6 +33,8 @@ pub(crate) struct PublishPlanInput {
     effective_from: Option<String>,
     /// What a customer pays for each month. Almoner charges nobody; it is told with the terms.
     price: Option<PriceInput>,
+    /// What becomes of live allocations when a customer leaves these terms; `KEEP` by default.
+    live_rule: Option<LiveRuleName>,
 }
 
 /// An amount of money.
@@ -147,7 +149,8 @@ async fn publish(context: &Context<'_>, input: PublishPlanInput) -> Result<PlanV
         input.effective_from.as_deref().map(|text| checks.keep(&["effectiveFrom"], Timestamp::parse(text)));
     let price = input.price.as_ref().map(|price| read_price(price, &mut checks));
     checks.done()?;
-    let terms = NewTerms { effective_from: effective_from.flatten(), price: price.flatten(), lines: terms };
+    let live_rule = input.live_rule.map_or(LiveRule::Keep, Into::into);
+    let terms = NewTerms { effective_from: effective_from.flatten(), price: price.flatten(), live_rule, lines: terms };
     let published = plans::publish(&asker.caller, &asker.desk.app, &kept(plan)?, terms).await;
     let path_of = |key: &FeatureKey| input.lines.iter().rposition(|line| line.feature == key.as_str());
     published.map(PlanVersionNode).map_err(|error| match error {

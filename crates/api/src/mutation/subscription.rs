@@ -3,7 +3,7 @@
 use crate::asker::asker;
 use crate::object::SubscriptionNode;
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
-use almoner_app::subscriptions::{self, CancelError, NewSubscription, SubscribeError};
+use almoner_app::subscriptions::{self, NewSubscription, SubscribeError, Trial};
 use almoner_domain::calendar::{Calendar, CalendarError};
 use almoner_domain::text::{ExternalId, Named};
 use almoner_domain::time::Timestamp;
@@ -23,20 +23,23 @@ pub(crate) struct SubscribeInput {
     local_anchor: Option<String>,
     /// In whose civil time: an IANA zone such as `Europe/Paris`; `UTC` by default.
     zone: Option<String>,
+    /// It is tried first; it is not by default.
+    trial: Option<TrialInput>,
+}
+
+/// A trial: a subscription that changes by itself when it is over.
+#[derive(InputObject)]
+pub(crate) struct TrialInput {
+    /// How many days of 24 hours it lasts, 1 to 366.
+    days: i32,
+    /// The plan that follows, by the provider's id, in the version that is in force then. By default the subscription ends.
+    then: Option<String>,
 }
 
 payload! {
     /// What came of subscribing a customer.
     SubscribePayload {
         /// The subscription.
-        subscription: SubscriptionNode
-    }
-}
-
-payload! {
-    /// What came of cancelling a subscription.
-    CancelSubscriptionPayload {
-        /// The subscription as it ended.
         subscription: SubscriptionNode
     }
 }
@@ -50,11 +53,6 @@ impl SubscriptionMutation {
     async fn subscribe(&self, context: &Context<'_>, input: SubscribeInput) -> Result<SubscribePayload> {
         SubscribePayload::of(subscribe(context, input).await)
     }
-
-    /// Ends a customer's subscription now. From then on nothing new is entitled; allocations carved before live to their own end.
-    async fn cancel_subscription(&self, context: &Context<'_>, customer: String) -> Result<CancelSubscriptionPayload> {
-        CancelSubscriptionPayload::of(cancel(context, &customer).await)
-    }
 }
 
 async fn subscribe(context: &Context<'_>, input: SubscribeInput) -> Result<SubscriptionNode, Stop> {
@@ -63,8 +61,13 @@ async fn subscribe(context: &Context<'_>, input: SubscribeInput) -> Result<Subsc
     let customer = checks.keep(&["customer"], Named::parse(&input.customer));
     let plan = checks.keep(&["plan"], ExternalId::parse(&input.plan));
     let calendar = read_calendar(&input, asker.desk.app.clock.now(), &mut checks);
+    let next = input.trial.as_ref().and_then(|trial| trial.then.as_deref());
+    let next = next.map(|next| checks.keep(&["trial", "then"], ExternalId::parse(next)));
     checks.done()?;
-    let new = NewSubscription { customer: kept(customer)?, plan: kept(plan)?, calendar: kept(calendar)? };
+    let then = next.map(kept).transpose()?;
+    // What does not fit is none or too many, and refused as that.
+    let trial = input.trial.as_ref().map(|trial| Trial { days: u16::try_from(trial.days).unwrap_or_default(), then });
+    let new = NewSubscription { customer: kept(customer)?, plan: kept(plan)?, calendar: kept(calendar)?, trial };
     let subscribed = subscriptions::subscribe(&asker.caller, &asker.desk.app, new).await;
     subscribed.map(SubscriptionNode).map_err(|error| match error {
         SubscribeError::Forbidden(why) => why.into(),
@@ -72,6 +75,8 @@ async fn subscribe(context: &Context<'_>, input: SubscribeInput) -> Result<Subsc
         SubscribeError::UnknownCustomer => Stop::at(RefusalCode::NotFound, &["customer"], error),
         SubscribeError::UnknownPlan(_) => Stop::at(RefusalCode::NotFound, &["plan"], error),
         SubscribeError::Subscribed => Stop::at(RefusalCode::Conflict, &["customer"], error),
+        SubscribeError::TrialDays => Stop::at(RefusalCode::Invalid, &["trial", "days"], error),
+        SubscribeError::UnknownNext(_) => Stop::at(RefusalCode::NotFound, &["trial", "then"], error),
         SubscribeError::NotBegun => Stop::at(RefusalCode::Invalid, &["anchor"], error),
     })
 }
@@ -99,18 +104,4 @@ fn read_calendar(input: &SubscribeInput, now: Timestamp, checks: &mut Checks) ->
             None
         }
     }
-}
-
-async fn cancel(context: &Context<'_>, customer: &str) -> Result<SubscriptionNode, Stop> {
-    let asker = asker(context)?;
-    let mut checks = Checks::default();
-    let customer = checks.keep(&["customer"], Named::parse(customer));
-    checks.done()?;
-    let cancelled = subscriptions::cancel(&asker.caller, &asker.desk.app, &kept(customer)?).await;
-    cancelled.map(SubscriptionNode).map_err(|error| match error {
-        CancelError::Forbidden(why) => why.into(),
-        CancelError::Fault(fault) => fault.into(),
-        CancelError::UnknownCustomer => Stop::at(RefusalCode::NotFound, &["customer"], error),
-        CancelError::NotSubscribed => Stop::at(RefusalCode::Conflict, &["customer"], error),
-    })
 }

@@ -55,6 +55,13 @@ impl EntitlementObject {
         Ok(Some(BalanceObject::of_line(line, &feature)))
     }
 
+    /// A metered feature: units that a change of plan takes back when they return, as a decimal in its unit. They are out still, in
+    /// allocations or gates' memories.
+    async fn pending(&self, context: &Context<'_>) -> Result<Option<String>> {
+        let Right::Quota { line, .. } = &self.0.right else { return Ok(None) };
+        Ok(Some(decimal(line.pending, &self.find(context).await?)))
+    }
+
     /// A metered feature: what was issued into the current window, in the order in which it burns, and how much of each has
     /// burnt. What was used or carved has.
     #[graphql(complexity = "5 * child_complexity")]

@@ -8,9 +8,9 @@ use crate::lists::VersionsOf;
 use almoner_domain::feature::{Feature, FeatureKind, StaticValue};
 use almoner_domain::page::Page;
 use almoner_domain::period::{Alignment, Recurrence, UsagePeriod};
-use almoner_domain::plan::{Beyond, Offer, Plan, PlanLine, PlanVersion, Price};
+use almoner_domain::plan::{Beyond, LiveRule, Offer, Plan, PlanLine, PlanVersion, Price};
 use almoner_domain::units::Scale;
-use async_graphql::{Context, ID, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
 /// A plan, whatever its version.
 pub(crate) struct PlanNode(pub(crate) Plan);
@@ -85,9 +85,47 @@ impl PlanVersionNode {
         Some(PriceObject { amount, currency: price.currency.to_string() })
     }
 
+    /// What becomes of live allocations when a customer leaves these terms.
+    async fn live_rule(&self) -> LiveRuleName {
+        self.0.live_rule.into()
+    }
+
     /// What it grants: at most one line a feature.
     async fn lines(&self) -> Vec<PlanLineObject> {
         self.0.lines.iter().cloned().map(PlanLineObject).collect()
+    }
+}
+
+/// What becomes of live allocations when their customer's plan takes units away, or ends. Units that nobody has been given go first
+/// in any case, and what is used stays used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "LiveRule")]
+pub(crate) enum LiveRuleName {
+    /// They live to their own end. What they return then is taken back.
+    Keep,
+    /// What is free in them is taken back, of the newest first.
+    Shrink,
+    /// They are ended, the newest first, as many as it takes.
+    End,
+}
+
+impl From<LiveRule> for LiveRuleName {
+    fn from(rule: LiveRule) -> Self {
+        match rule {
+            LiveRule::Keep => Self::Keep,
+            LiveRule::Shrink => Self::Shrink,
+            LiveRule::End => Self::End,
+        }
+    }
+}
+
+impl From<LiveRuleName> for LiveRule {
+    fn from(rule: LiveRuleName) -> Self {
+        match rule {
+            LiveRuleName::Keep => Self::Keep,
+            LiveRuleName::Shrink => Self::Shrink,
+            LiveRuleName::End => Self::End,
+        }
     }
 }
 
@@ -102,7 +140,7 @@ pub(crate) struct PriceObject {
 }
 
 /// What a plan grants of one feature.
-pub(crate) struct PlanLineObject(PlanLine);
+pub(crate) struct PlanLineObject(pub(crate) PlanLine);
 
 #[Object(name = "PlanLine")]
 impl PlanLineObject {

@@ -1,7 +1,9 @@
 //! Subscriptions.
 
-use super::{CustomerNode, PlanVersionNode, instant, there, wire_id};
+use super::{CustomerNode, PlanVersionNode, ScheduledChangeObject, instant, there, wire_id};
 use crate::asker::asker;
+use crate::lists::ScheduledOf;
+use almoner_domain::plan_change::PlanChange;
 use almoner_domain::subscription::Subscription;
 use async_graphql::{Context, ID, Object, Result};
 
@@ -48,5 +50,30 @@ impl SubscriptionNode {
     /// Until when; none while it runs.
     async fn ended_at(&self) -> Option<String> {
         self.0.ended_at.map(instant)
+    }
+
+    /// Since when it is paused; none while it gives what it gives. What is paused denies every call and loses nothing.
+    async fn paused_at(&self) -> Option<String> {
+        self.0.paused_at.map(instant)
+    }
+
+    /// The change that is scheduled; none where none is.
+    async fn scheduled_change(&self, context: &Context<'_>) -> Result<Option<ScheduledChangeObject>> {
+        Ok(self.scheduled(context).await?.map(ScheduledChangeObject))
+    }
+
+    /// When its trial ends, with what is scheduled then; none where it is no trial.
+    async fn trial_ends_at(&self, context: &Context<'_>) -> Result<Option<String>> {
+        let change = self.scheduled(context).await?.filter(|change| change.ends_trial);
+        Ok(change.map(|change| instant(change.at)))
+    }
+}
+
+impl SubscriptionNode {
+    async fn scheduled(&self, context: &Context<'_>) -> Result<Option<PlanChange>> {
+        match self.0.changes_at.filter(|_| self.0.ended_at.is_none()) {
+            Some(_) => asker(context)?.loader.load_one(ScheduledOf(self.0.id)).await,
+            None => Ok(None),
+        }
     }
 }

@@ -10,7 +10,7 @@ use almoner_domain::caller::Caller;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::key::KeyKind;
-use almoner_domain::plan::{Offer, Plan};
+use almoner_domain::plan::{LiveRule, Offer, Plan};
 use almoner_domain::policy::Policy;
 use almoner_domain::tenant::Tenant;
 use almoner_domain::text::{ExternalId, FeatureKey, Name, Named, TextError};
@@ -47,7 +47,8 @@ pub(super) async fn plan(
         None => plans::create(staff, app, plans::NewPlan { external_id, name }).await.map_err(at("plan"))?,
     };
     if plans::latest(staff, app, &plan).await.map_err(at("plan"))?.is_none() {
-        let terms = plans::NewTerms { effective_from: None, price: None, lines: terms.to_vec() };
+        let terms =
+            plans::NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines: terms.to_vec() };
         plans::publish(staff, app, &plan.external_id, terms).await.map_err(at("plan"))?;
     }
     Ok(plan)
@@ -94,8 +95,12 @@ pub(super) async fn subscription(
 ) -> Result<(), SeedError> {
     let customer = Named::Id(customer.id);
     if subscriptions::running(staff, app, &customer).await.map_err(at("subscriptions"))?.is_none() {
-        let new =
-            subscriptions::NewSubscription { customer, plan: plan.external_id.clone(), calendar: calendar.clone() };
+        let new = subscriptions::NewSubscription {
+            customer,
+            plan: plan.external_id.clone(),
+            calendar: calendar.clone(),
+            trial: None,
+        };
         subscriptions::subscribe(staff, app, new).await.map_err(at("subscriptions"))?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use almoner_app::{App, features, plans};
 use almoner_domain::caller::Caller;
 use almoner_domain::feature::{Durability, ExcessRule, FeatureKind, Meter, StaticValue};
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::Offer;
+use almoner_domain::plan::{LiveRule, Offer};
 use almoner_domain::units::{Scale, Units};
 
 fn metered() -> FeatureKind {
@@ -59,7 +59,7 @@ async fn a_plan_is_published_version_by_version() {
     assert_eq!(plans::latest(&staff, &app, &plan).await.unwrap(), None);
     for number in [1, 2] {
         let lines = vec![(key("call"), quota(i64::from(number) * 10))];
-        let terms = NewTerms { effective_from: None, price: None, lines };
+        let terms = NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines };
         let version = plans::publish(&staff, &app, &id("pro"), terms).await.unwrap();
         clock.advance(std::time::Duration::from_secs(1));
         assert_eq!(version.number, number);
@@ -77,7 +77,7 @@ async fn terms_that_cannot_be_are_refused_by_name() {
     plans::create(&staff, &app, NewPlan { external_id: id("pro"), name: name("Pro") }).await.unwrap();
     let publish = async |plan: &str, terms: Vec<(&str, Offer)>| {
         let lines = terms.into_iter().map(|(feature, offer)| (key(feature), offer)).collect();
-        let terms = NewTerms { effective_from: None, price: None, lines };
+        let terms = NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines };
         plans::publish(&staff, &app, &id(plan), terms).await.unwrap_err()
     };
     assert!(matches!(publish("pro", vec![]).await, PublishPlanError::Empty));

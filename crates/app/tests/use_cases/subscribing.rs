@@ -31,7 +31,8 @@ fn units(count: i64) -> Units {
 async fn a_customer_gets_an_entitlement_for_each_line_and_no_second_subscription() {
     let (app, staff) = seeded().await;
     let subscribe = async |customer: &str, plan: &str, anchor: &str| {
-        let new = NewSubscription { customer: named(customer), plan: id(plan), calendar: calendar(anchor) };
+        let new =
+            NewSubscription { customer: named(customer), plan: id(plan), calendar: calendar(anchor), trial: None };
         subscriptions::subscribe(&staff, &app, new).await
     };
     const BEFORE: &str = "2026-11-01T00:00:00Z";

@@ -146,7 +146,8 @@ impl<'e> Books<'e> {
         I::new(self.now, self.entropy)
     }
 
-    /// Moves units within an account, into it (`from` none) or out of it (`to` none), and writes the line.
+    /// Moves units within an account, into it (`from` none) or out of it (`to` none), and writes the line. Units that return to a
+    /// quota which a change of plan has lowered pay what it owes.
     pub fn post(
         &mut self,
         account: AccountId,
@@ -163,7 +164,7 @@ impl<'e> Books<'e> {
         let principals = row.principals;
         let id = self.new_id::<MovementId>();
         self.movements.push(Movement { id, at: self.now, account, from, to, amount, cause, principals });
-        Ok(())
+        self.settle_owed(account, from, to, amount)
     }
 
     /// Moves free units of an account into an account below it.
@@ -216,7 +217,7 @@ impl<'e> Books<'e> {
             | Event::EntitlementReset(_)
             | Event::GrantExpiring(_)
             | Event::GrantExpired(_)
-            | Event::SubscriptionChanged(_)
+            | Event::SubscriptionChanged(..)
             | Event::EndpointDisabled(_)
             | Event::Test(_) => None,
         };

@@ -90,6 +90,9 @@ pub enum CarveRefusal {
     /// The chain would be longer than [`DEPTH_MAX`].
     #[error("allocations nest at most {DEPTH_MAX} deep")]
     TooDeep,
+    /// The customer's subscription is paused.
+    #[error("the customer's subscription is paused; resume it first")]
+    Paused,
     /// Another customer or user than the parent's.
     #[error("a sub-allocation serves the customer and user of its parent")]
     OtherPrincipal,
@@ -238,6 +241,8 @@ fn add_line(
         window: Window { start: terms.not_before.unwrap_or(books.now), end: Some(terms.expires_at) },
         closed: false,
         overage: Units::ZERO,
+        owed: Units::ZERO,
+        spare: Units::ZERO,
         balance: Balance::default(),
     };
     books.accounts.add(id, account);

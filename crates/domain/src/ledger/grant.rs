@@ -63,7 +63,8 @@ pub fn mature(books: &mut Books<'_>, account: AccountId, mut all: Vec<Grant>) ->
         }
         if is_over && grant.stage != GrantStage::Expired {
             if grant.stage == GrantStage::Pending {
-                grant.lapsed = grant.amount;
+                // Its units have never been anywhere.
+                grant.taken_back = grant.amount;
             }
             grant.stage = GrantStage::Expired;
             books.announce(Event::GrantExpired(grant.id));

@@ -7,6 +7,7 @@
 mod books;
 mod adjust;
 mod carve;
+mod change;
 mod end;
 mod grant;
 mod hold;
@@ -17,6 +18,7 @@ mod window;
 pub use adjust::{AdjustRefusal, Adjustment, adjust};
 pub use books::{Books, LedgerError, Shelf};
 pub use carve::{CarveOrder, CarveRefusal, SPAN_MAX, carve};
+pub use change::change_plan;
 pub use end::end;
 pub use grant::{issue, mature, void};
 pub use hold::{HoldOrder, HoldRefusal, expire_hold, extend_hold, settle_hold};

@@ -39,7 +39,7 @@ fn grant(
         account,
         kind,
         amount,
-        priority: if kind == GrantKind::Overage { i16::MAX } else { 0 },
+        priority: kind.plan_priority(),
         effective_at: window.start,
         expires_at: window.end,
         created_at: books.now,
@@ -82,6 +82,8 @@ fn add_account(
         window,
         closed: false,
         overage: Units::ZERO,
+        owed: Units::ZERO,
+        spare: Units::ZERO,
         balance: Balance::default(),
     };
     books.accounts.add(id, account);

@@ -8,6 +8,7 @@ use crate::feature::Feature;
 use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, PolicyId, SubscriptionId, UserId};
 use crate::key::ApiKey;
 use crate::plan::{Plan, PlanVersion};
+use crate::plan_change::PlanChange;
 use crate::policy::Policy;
 use crate::ports::Webhooks;
 use crate::price::PriceList;
@@ -169,6 +170,8 @@ pub trait Subscriptions: Send {
     async fn add(&mut self, subscription: &Subscription, entitlements: &[Entitlement]) -> Result<(), Fault>;
     /// Ends one that runs; false where none by that id does.
     async fn end(&mut self, id: SubscriptionId, at: Timestamp) -> Result<bool, Fault>;
+    /// Schedules a change of one that runs; `Exists` when it has one.
+    async fn schedule(&mut self, change: &PlanChange) -> Result<(), Fault>;
     /// The running subscription of a customer.
     async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault>;
     /// All entitlements of a customer, its users' shares included.

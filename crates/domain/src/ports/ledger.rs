@@ -202,6 +202,8 @@ pub struct Swept {
     pub windows: u64,
     /// Entitlement windows that were opened after them.
     pub resets: u64,
+    /// Changes of plan that were made because their time had come.
+    pub changes: u64,
 }
 
 /// The ledger.

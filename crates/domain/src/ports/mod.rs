@@ -6,6 +6,7 @@ mod gates;
 mod ledger;
 mod lists;
 mod lookup;
+mod plan_changes;
 mod pruning;
 mod queues;
 mod schedules;
@@ -24,6 +25,7 @@ pub use ledger::{
 };
 pub use lists::{Lists, MovementFilter, QuotaWindow, SessionFilter, TREE_MAX};
 pub use lookup::{HoldStanding, Lookup, SubjectStanding};
+pub use plan_changes::{PlanChangeAnswer, PlanChangeRequest, PlanChanged, PlanChanges, Steered};
 pub use pruning::{DECISIONS_KEPT_MIN, Pruned, Pruning, Retention};
 pub use queues::Queues;
 pub use schedules::Schedules;

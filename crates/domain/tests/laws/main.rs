@@ -5,6 +5,7 @@
 mod amounts;
 mod balances;
 mod carving;
+mod changing;
 mod desk;
 mod fences;
 mod grants;

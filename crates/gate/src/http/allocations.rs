@@ -265,12 +265,15 @@ fn refused_terms(refusal: CarveRefusal) -> Problem {
         CarveRefusal::ParentEnded => ("/parent", "has ended; carve from another".to_owned()),
         CarveRefusal::TooDeep => ("/parent", "is nested as deep as allocations go".to_owned()),
         CarveRefusal::OtherPrincipal => ("/subject", "is not the parent's".to_owned()),
+        CarveRefusal::Paused => ("/subject", "has a subscription that is paused; resume it first".to_owned()),
         CarveRefusal::Lines | CarveRefusal::Short { .. } | CarveRefusal::NotEntitled { .. } => {
             ("/lines", detail.clone())
         }
     };
-    let problem =
-        if matches!(refusal, CarveRefusal::ParentEnded) { Problem::conflict(detail) } else { Problem::invalid(detail) };
+    let problem = match refusal {
+        CarveRefusal::ParentEnded | CarveRefusal::Paused => Problem::conflict(detail),
+        _ => Problem::invalid(detail),
+    };
     problem.at(pointer, said)
 }
 

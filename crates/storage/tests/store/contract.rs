@@ -19,6 +19,7 @@ async fn fresh(on: On) -> Fresh {
         ledger: store.clone(),
         lookup: store.clone(),
         treasury: store.clone(),
+        plan_changes: store.clone(),
         usage: store.clone(),
         deliveries: store.clone(),
         pruning: store.clone(),

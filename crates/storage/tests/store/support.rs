@@ -9,7 +9,7 @@ use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Mete
 use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id, KeyId, LeaseId, NodeId};
 use almoner_domain::lease::{Incarnation, LeaseReply, LeaseReport, Wish};
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::{Offer, Plan, PlanLine, PlanVersion};
+use almoner_domain::plan::{LiveRule, Offer, Plan, PlanLine, PlanVersion};
 use almoner_domain::ports::{
     CarveAnswer, CarveRequest, LeaseBatch, Ledger, Lookup, Source, Store, SubjectName, SubjectStanding,
 };
@@ -164,6 +164,7 @@ impl Shop {
                 number: 1,
                 effective_from: Timestamp::from_micros(0),
                 price: None,
+                live_rule: LiveRule::Keep,
                 lines,
             })
             .await
@@ -363,6 +364,8 @@ pub(crate) fn subscription() -> Subscription {
         calendar: Calendar::new(month(), "Europe/Paris").unwrap(),
         started_at: month(),
         ended_at: None,
+        paused_at: None,
+        changes_at: None,
     }
 }
 

@@ -13,6 +13,7 @@ use almoner_domain::lease::Wish;
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::page::{Page, Take};
 use almoner_domain::ports::{AuditFilter, Retention};
+use almoner_domain::subscription::SubscriptionStep;
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
@@ -543,7 +544,7 @@ pub async fn a_subscription_that_changes_is_told(w: &World) {
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     let running = work.subscriptions().running(w.shop.acme.id).await.unwrap().expect("a subscription");
     assert!(work.subscriptions().end(running.id, w.clock_now()).await.unwrap());
-    let event = Event::SubscriptionChanged(running.id);
+    let event = Event::SubscriptionChanged(running.id, SubscriptionStep::Started);
     let notice = Notice { id: w.id(), at: w.clock_now(), event, allocation: None };
     work.webhooks().announce(&notice).await.unwrap();
     work.commit().await.unwrap();

@@ -17,6 +17,7 @@ pub mod ending;
 pub mod granting;
 pub mod adjusting;
 pub mod windows;
+pub mod changing;
 pub mod leasing;
 pub mod lives;
 pub mod silence;

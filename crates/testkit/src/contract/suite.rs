@@ -80,6 +80,23 @@ macro_rules! contract_suite {
                 a_share_is_as_much_as_is_free
                 a_share_lapses_with_its_month
                 unknown_subjects_are_told_apart;
+            changing:
+                an_upgrade_grants_the_difference_once
+                a_downgrade_takes_what_is_free_and_the_rest_when_it_returns
+                a_downgrade_shrinks_the_newest_allocations_first
+                a_downgrade_ends_the_newest_allocations_first
+                down_and_up_again_grants_nothing_twice
+                what_both_plans_do_not_grant_ends_or_begins
+                a_share_follows_its_feature
+                a_window_that_begins_with_a_change_has_the_new_quota
+                a_change_is_made_with_the_terms_of_its_time
+                one_change_is_scheduled_at_a_time
+                without_a_period_nothing_ends_with_it
+                a_cancelled_subscription_ends_with_its_period
+                a_pause_gives_nothing_and_loses_nothing
+                a_trial_ends_by_itself
+                a_preview_of_a_change_changes_nothing
+                a_change_is_its_realms_alone;
             leasing:
                 what_is_leased_is_charged_and_what_is_used_is_told
                 a_lease_is_opened_once

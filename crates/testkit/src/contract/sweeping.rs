@@ -24,7 +24,7 @@ pub async fn a_sweep_ends_what_is_over_and_a_second_finds_nothing(w: &World) {
     gate.lease(w, lease.account, 5).await;
     assert_eq!(w.sweep().await, Swept::default(), "nothing is over yet");
     w.pass(60);
-    assert_eq!(w.sweep().await, Swept { allocations: 2, holds: 1, leases: 0, windows: 0, resets: 0 });
+    assert_eq!(w.sweep().await, Swept { allocations: 2, holds: 1, leases: 0, windows: 0, resets: 0, changes: 0 });
     assert_eq!(w.sweep().await, Swept::default());
     for (id, state) in
         [(over, AllocationState::Expired), (below, AllocationState::Expired), (live, AllocationState::Active)]
@@ -33,7 +33,7 @@ pub async fn a_sweep_ends_what_is_over_and_a_second_finds_nothing(w: &World) {
     }
     assert_eq!(w.free().await, GENERATIONS - 10);
     w.clock.advance(LEDGER_TERM);
-    assert_eq!(w.sweep().await, Swept { allocations: 1, holds: 0, leases: 1, windows: 0, resets: 0 });
+    assert_eq!(w.sweep().await, Swept { allocations: 1, holds: 0, leases: 1, windows: 0, resets: 0, changes: 0 });
     w.clock.set(at(MONTH_END));
     assert_eq!(w.sweep().await.windows, 3);
     assert_eq!(w.sweep().await, Swept::default());

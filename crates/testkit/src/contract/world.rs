@@ -8,8 +8,8 @@ use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::id::{AccountId, AllocationId, FeatureId, Id, NodeId};
 use almoner_domain::ports::{
-    CarveAnswer, CarveRequest, Deliveries, Directory, Ledger, Lists, Lookup, Pruning, Source, Store, SubjectName,
-    Treasury, Usage,
+    CarveAnswer, CarveRequest, Deliveries, Directory, Ledger, Lists, Lookup, PlanChanges, Pruning, Source, Store,
+    SubjectName, Treasury, Usage,
 };
 use almoner_domain::statement::{AllocationStatement, LineStatement, Right};
 use almoner_domain::time::{Clock, Timestamp};
@@ -32,6 +32,8 @@ pub struct Fresh {
     pub lookup: Arc<dyn Lookup>,
     /// The port.
     pub treasury: Arc<dyn Treasury>,
+    /// The port.
+    pub plan_changes: Arc<dyn PlanChanges>,
     /// The port.
     pub store: Arc<dyn Store>,
     /// The port.
@@ -67,6 +69,8 @@ pub struct World {
     /// The port.
     pub treasury: Arc<dyn Treasury>,
     /// The port.
+    pub plan_changes: Arc<dyn PlanChanges>,
+    /// The port.
     pub store: Arc<dyn Store>,
     /// The port.
     pub directory: Arc<dyn Directory>,
@@ -96,14 +100,28 @@ impl World {
 
     /// A world on a store that nobody has used.
     pub async fn on(fresh: Fresh) -> Self {
-        let Fresh { ledger, lookup, treasury, store, directory, lists, usage, deliveries, pruning, clock, audit, keep } =
-            fresh;
+        let Fresh {
+            ledger,
+            lookup,
+            treasury,
+            plan_changes,
+            store,
+            directory,
+            lists,
+            usage,
+            deliveries,
+            pruning,
+            clock,
+            audit,
+            keep,
+        } = fresh;
         let entropy = Arc::new(SeededEntropy::new(77));
         let shop = ImageShop::open(&*store, &clock, &*entropy).await.expect("an image shop");
         Self {
             ledger,
             lookup,
             treasury,
+            plan_changes,
             store,
             directory,
             lists,

@@ -9,7 +9,7 @@ use almoner_domain::agent::Session;
 use almoner_domain::audit::Action;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AccountId, AgentId, AllocationId, FeatureId, Id, SessionId};
-use almoner_domain::ledger::{self, Books, CarveOrder, RETENTION};
+use almoner_domain::ledger::{self, Books, CarveOrder, CarveRefusal, RETENTION};
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Source};
 use almoner_domain::principal::Principals;
 use almoner_domain::tenant::Realm;
@@ -94,12 +94,16 @@ impl Core {
                     return Ok(Err(CarveAnswer::UnknownParent));
                 };
                 let accounts = parent.lines.iter().map(|line| (line.feature, line.account)).collect();
+                if self.is_paused(now, realm, parent.principals.customer) {
+                    return Ok(Err(CarveAnswer::Refused(CarveRefusal::Paused)));
+                }
                 let principals = principals(parent.principals.customer, parent.principals.user);
                 Ok(Ok(Giver { parent: Some(parent.id), principals, accounts }))
             }
             Source::Subject(name) => Ok(match self.whom(now, realm, name)? {
                 Whom::UnknownCustomer => Err(CarveAnswer::UnknownCustomer),
                 Whom::UnknownUser => Err(CarveAnswer::UnknownUser),
+                Whom::Known(subject) if subject.is_paused() => Err(CarveAnswer::Refused(CarveRefusal::Paused)),
                 Whom::Known(subject) => {
                     let account = |feature: FeatureId| {
                         self.rows.account_of(eye, &subject, feature, now).map(|account| (feature, account.id))

@@ -7,6 +7,7 @@ use almoner_domain::feature::Feature;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::plan::{Offer, Plan, PlanVersion};
+use almoner_domain::plan_change::PlanChange;
 use almoner_domain::policy::Policy;
 use almoner_domain::price::PriceList;
 use almoner_domain::subscription::{Entitlement, Subscription};
@@ -29,6 +30,7 @@ pub(super) struct Catalogue {
     pub(super) agents: Vec<Agent>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) entitlements: Vec<Entitlement>,
+    pub(super) changes: Vec<PlanChange>,
     pub(super) keys: Vec<ApiKey>,
     pub(super) webhooks: Vec<WebhookEndpoint>,
 }

@@ -7,6 +7,7 @@ use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder
 use almoner_domain::id::{AccountId, AllocationId, GrantId, SubscriptionId};
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::principal::Principals;
+use almoner_domain::subscription::SubscriptionStep;
 use almoner_domain::time::Timestamp;
 
 impl Rows {
@@ -20,8 +21,8 @@ impl Rows {
                 let endpoint = self.catalogue(eye.realm)?.webhooks.iter().find(|endpoint| endpoint.id == id)?;
                 (Kind::EndpointDisabled, Topic::Endpoint(Box::new(endpoint.clone())))
             }
-            Event::SubscriptionChanged(id) => {
-                (Kind::SubscriptionChanged, Topic::Subscription(Box::new(self.subscribed(eye, id)?)))
+            Event::SubscriptionChanged(id, step) => {
+                (Kind::SubscriptionChanged, Topic::Subscription(Box::new(self.subscribed(eye, id, step)?)))
             }
             Event::AllocationCreated(id) | Event::AllocationEnded(id, _) => {
                 (Kind::parse(notice.event.parts().0)?, Topic::Units(Box::new(self.about_allocation(eye, id)?)))
@@ -48,7 +49,7 @@ impl Rows {
         Some(Granted { customer, feature, grant })
     }
 
-    fn subscribed(&self, eye: Eye, id: SubscriptionId) -> Option<Subscribed> {
+    fn subscribed(&self, eye: Eye, id: SubscriptionId, step: SubscriptionStep) -> Option<Subscribed> {
         let known = self.catalogue(eye.realm)?;
         let subscription = known.subscriptions.iter().find(|subscription| subscription.id == id)?.clone();
         let version = known.versions.iter().find(|version| version.id == subscription.plan_version)?;
@@ -57,6 +58,7 @@ impl Rows {
             plan: known.plans.iter().find(|plan| plan.id == version.plan)?.clone(),
             version: version.number,
             subscription,
+            step: Some(step),
         })
     }
 

@@ -15,6 +15,7 @@ mod holds;
 mod sweep;
 mod treasury;
 mod reads;
+mod plan_changes;
 mod policies;
 mod ports;
 mod catalogue;

@@ -10,7 +10,7 @@ use almoner_domain::audit::Action;
 use almoner_domain::calendar::Window;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::id::{AllocationId, CustomerId, FeatureId, Id, PolicyId, SessionId};
-use almoner_domain::ledger::{self, Books, CarveOrder};
+use almoner_domain::ledger::{self, Books, CarveOrder, CarveRefusal};
 use almoner_domain::policy::{Policy, choose};
 use almoner_domain::ports::{SessionAnswer, SessionRequest};
 use almoner_domain::principal::Principals;
@@ -60,6 +60,9 @@ impl Core {
         }
         let chosen = choose(&catalogue.policies, &agent, &request.session.kind, customer).cloned();
         let Some(policy) = chosen else { return Ok(SessionAnswer::NoPolicy(whom)) };
+        if subject.is_paused() {
+            return Ok(SessionAnswer::Refused(CarveRefusal::Paused, whom));
+        }
 
         let accounts = policy
             .lines

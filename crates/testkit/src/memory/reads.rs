@@ -17,11 +17,11 @@ use almoner_domain::ports::{QuotaWindow, SubjectName, SubjectStanding};
 use almoner_domain::price::{self, PriceList};
 use almoner_domain::principal::Principals;
 use almoner_domain::scope::Scope;
-use almoner_domain::standing::{Standing, StandingLine};
+use almoner_domain::standing::{Standing, StandingLine, Suspension};
 use almoner_domain::statement::{
     AllocationStatement, EntitlementLine, EntitlementStatement, LineStatement, QuotaStatement, Right,
 };
-use almoner_domain::subscription::Entitlement;
+use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
 
@@ -71,8 +71,9 @@ impl Core {
             not_before: allocation.not_before,
             expires_at: Some(allocation.expires_at),
             state: allocation.state,
-            suspension: None,
-            conditions,
+                conditions,
+            suspension: paused(catalogue.running(customer, now)),
+            changes_at: None,
             durability: allocation.durability,
             lines: accounts.map(|account| standing_line(account, Level::Allocation, None)).collect(),
             rights: rights(catalogue.entitled(customer, now).roots()),
@@ -107,8 +108,9 @@ impl Core {
             not_before: None,
             expires_at: subject.entitled.subscription.as_ref().and_then(|subscription| subscription.ended_at),
             state: AllocationState::Active,
-            suspension: None,
-            conditions: Vec::new(),
+                conditions: Vec::new(),
+            suspension: paused(subject.entitled.subscription.as_ref()),
+            changes_at: subject.entitled.subscription.as_ref().and_then(|subscription| subscription.changes_at),
             durability: None,
             lines,
             rights: rights(subject.entitled.roots()),
@@ -165,7 +167,7 @@ impl Core {
         let own: Vec<&Account> = self.rows.accounts.seen(eye).filter(of).collect();
         let starts = |at: Timestamp| own.iter().filter(move |account| account.window.contains(at));
         let wanted: Vec<&&Account> = match which {
-            QuotaWindow::Current => starts(now).collect(),
+            QuotaWindow::Current => starts(now).filter(|account| !account.closed).collect(),
             QuotaWindow::Last => own
                 .iter()
                 .filter(|account| {
@@ -194,6 +196,7 @@ impl Core {
             balance: account.balance,
             held_by_gates: leases().map(|lease| lease.held).sum(),
             in_doubt: doubtful.map(|lease| lease.n.saturating_sub(lease.used).saturating_sub(lease.held)).sum(),
+            pending: account.owed,
         }
     }
 
@@ -208,6 +211,10 @@ impl Core {
             }
         }
     }
+}
+
+fn paused(subscription: Option<&Subscription>) -> Option<Suspension> {
+    subscription.and_then(|subscription| subscription.paused_at).map(|_| Suspension::Paused)
 }
 
 fn principals(subject: &Subject) -> Principals {

@@ -43,6 +43,10 @@ impl Core {
         for (realm, id) in due(self.rows.grants.all(), usize::MAX, stirs, |g| g.account) {
             self.mature(now, realm, id)?;
         }
+        for (realm, customer) in self.due_customers(now, limit) {
+            swept.changes += u64::from(self.make_due(now, realm, customer)?);
+            swept.resets += self.open_windows(now, realm, customer)?;
+        }
         let over = |a: &Account| {
             matches!(a.owner, AccountOwner::Entitlement(_)) && !a.closed && a.window.end.is_some_and(|end| end <= now)
         };

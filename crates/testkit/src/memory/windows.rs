@@ -32,6 +32,11 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    /// Does it give nothing for now?
+    pub(super) fn is_paused(&self) -> bool {
+        self.entitled.subscription.as_ref().is_some_and(|subscription| subscription.paused_at.is_some())
+    }
+
     pub(super) fn user_id(&self) -> Option<UserId> {
         self.user.as_ref().map(|user| user.id)
     }
@@ -89,13 +94,16 @@ impl Core {
                 user => user.cloned(),
             },
         };
-        let entitled = catalogue.entitled(customer.id, now);
         self.open_windows(now, realm, customer.id)?;
+        let Some(entitled) = self.rows.catalogue(realm).map(|known| known.entitled(customer.id, now)) else {
+            return Ok(Whom::UnknownCustomer);
+        };
         Ok(Whom::Known(Box::new(Subject { customer, user, entitled })))
     }
 
     /// Opens what is missing of a customer's current windows: the customer's own, then its users' shares. Answers how many.
     pub(super) fn open_windows(&mut self, now: Timestamp, realm: Realm, customer: CustomerId) -> Result<u64, Fault> {
+        self.make_due(now, realm, customer)?;
         let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
         let Some(entitled) = self.rows.catalogue(realm).map(|c| c.entitled(customer, now)) else { return Ok(0) };
         let mut books = Books::new(now, &*entropy);

@@ -13,6 +13,7 @@ use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, PolicyId
 use almoner_domain::key::ApiKey;
 use almoner_domain::notice::{Change, Notice};
 use almoner_domain::plan::{Plan, PlanVersion};
+use almoner_domain::plan_change::{PlanChange, PlanChangeState};
 use almoner_domain::policy::Policy;
 use almoner_domain::ports::{
     Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Policies, Prices, Subscriptions, Webhooks, Work,
@@ -297,7 +298,9 @@ impl Plans for MemoryWork {
     }
     async fn remove(&mut self, id: PlanId) -> Result<bool, Fault> {
         let versions: Vec<_> = self.catalogue.versions.iter().filter(|v| v.plan == id).map(|v| v.id).collect();
-        unused("remove_plan", self.catalogue.subscriptions.iter().any(|s| versions.contains(&s.plan_version)))?;
+        let changed_to = self.catalogue.changes.iter().any(|change| change.to == Some(id));
+        let subscribed = self.catalogue.subscriptions.iter().any(|s| versions.contains(&s.plan_version));
+        unused("remove_plan", subscribed || changed_to)?;
         self.catalogue.versions.retain(|version| version.plan != id);
         self.changed = true;
         Ok(removed(&mut self.catalogue.plans, |plan| plan.id == id))
@@ -402,6 +405,16 @@ impl Subscriptions for MemoryWork {
         subscription.ended_at = Some(at);
         self.changed = true;
         Ok(true)
+    }
+    async fn schedule(&mut self, change: &PlanChange) -> Result<(), Fault> {
+        let pending =
+            |other: &PlanChange| other.subscription == change.subscription && other.state == PlanChangeState::Pending;
+        free("schedule", self.catalogue.changes.iter().any(pending))?;
+        self.catalogue.changes.push(change.clone());
+        let changing = self.catalogue.subscriptions.iter_mut().filter(|one| one.id == change.subscription);
+        changing.for_each(|one| one.changes_at = Some(change.at));
+        self.changed = true;
+        Ok(())
     }
     async fn running(&mut self, customer: CustomerId) -> Result<Option<Subscription>, Fault> {
         Ok(self.catalogue.running(customer, self.now).cloned())

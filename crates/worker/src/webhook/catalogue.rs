@@ -4,6 +4,7 @@
 //! Receivers ignore members that they do not know: more may come.
 
 use almoner_domain::happening::{Described, HappeningKind};
+use almoner_domain::subscription::SubscriptionStep;
 use serde_json::{Map, Value, json};
 
 /// All kinds of events, in the order in which they are listed to people.
@@ -69,9 +70,11 @@ fn data(kind: HappeningKind) -> Value {
             ("unit", nullable(text("What is counted.", "image"))),
             ("grant", grant()),
         ]),
-        Kind::SubscriptionChanged => {
-            object(&[("customer", named("cus", "The organisation.")), ("subscription", subscription())])
-        }
+        Kind::SubscriptionChanged => object(&[
+            ("customer", named("cus", "The organisation.")),
+            ("change", nullable(step())),
+            ("subscription", subscription()),
+        ]),
         Kind::EndpointDisabled => object(&[("endpoint", endpoint())]),
         Kind::Test => object(&[("message", text("A sentence for people.", "This is a test: the endpoint hears."))]),
     }
@@ -148,6 +151,11 @@ fn grant() -> Value {
     ])
 }
 
+fn step() -> Value {
+    let words: Vec<&str> = SubscriptionStep::ALL.iter().map(|step| step.as_str()).collect();
+    json!({ "enum": words, "examples": ["started"], "description": "What happened to the subscription." })
+}
+
 fn subscription() -> Value {
     object(&[
         ("id", id("sub", "Our id.")),
@@ -163,6 +171,8 @@ fn subscription() -> Value {
         ),
         ("started_at", instant("Since when.")),
         ("ended_at", nullable(instant("Until when; null while it runs."))),
+        ("paused_at", nullable(instant("Since when it is paused; null while it gives what it gives."))),
+        ("changes_at", nullable(instant("When a scheduled change of it is due; null while none is."))),
     ])
 }
 

@@ -5,6 +5,7 @@ use almoner_domain::account::Pocket;
 use almoner_domain::customer::Customer;
 use almoner_domain::feature::FeatureKind;
 use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::subscription::SubscriptionStep;
 use almoner_domain::text::Name;
 use almoner_domain::units::Units;
 use almoner_domain::webhook::{EndpointState, WebhookEndpoint};
@@ -48,9 +49,10 @@ fn grant(told: &Granted) -> Value {
 }
 
 fn subscription(told: &Subscribed) -> Value {
-    let Subscribed { customer: of, plan, version, subscription } = told;
+    let Subscribed { customer: of, plan, version, subscription, step } = told;
     json!({
         "customer": customer(of),
+        "change": step.map(SubscriptionStep::as_str),
         "subscription": {
             "id": subscription.id.to_string(),
             "state": if subscription.ended_at.is_some() { "ended" } else { "running" },
@@ -58,6 +60,8 @@ fn subscription(told: &Subscribed) -> Value {
             "version": version,
             "started_at": subscription.started_at.to_string(),
             "ended_at": subscription.ended_at.map(|at| at.to_string()),
+            "paused_at": subscription.paused_at.map(|at| at.to_string()),
+            "changes_at": subscription.changes_at.map(|at| at.to_string()),
         },
     })
 }
