@@ -295,7 +295,7 @@ mod tests {
     }
 
     fn quota(amount: i64, period: UsagePeriod) -> Offer {
-        Offer::Quota { amount: Units::new(amount).unwrap(), period }
+        Offer::Quota { amount: Units::new(amount).unwrap(), period, beyond: Default::default() }
     }
 
     fn entitlement(number: u128, feature: u128, user: Option<u128>, offer: Offer) -> Entitlement {
