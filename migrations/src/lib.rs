@@ -30,6 +30,7 @@ mod m20261125_000016_usage_session_days;
 mod m20261125_000017_local_anchor;
 mod m20261125_000018_prices;
 mod m20261125_000019_policies;
+mod m20261125_000022_guards;
 mod m20261125_000030_webhooks;
 mod column;
 mod index;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000017_local_anchor::Migration),
             Box::new(m20261125_000018_prices::Migration),
             Box::new(m20261125_000019_policies::Migration),
+            Box::new(m20261125_000022_guards::Migration),
             Box::new(m20261125_000030_webhooks::Migration),
         ]
     }

@@ -173,6 +173,8 @@ registry! {
     PriceListId = "prc";
     /// A rule that makes allocations just in time.
     PolicyId = "pol";
+    /// One step of the runaway guard.
+    GuardStepId = "gst";
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Notices: what other systems want to hear of, written to the outbox in the transaction in which it happens.
 
 use crate::allocation::AllocationState;
+use crate::guard::GuardState;
 use crate::happening::HappeningKind;
-use crate::id::{AccountId, AllocationId, EndpointId, LeaseId, NoticeId, SubscriptionId};
+use crate::id::{AccountId, AgentId, AllocationId, EndpointId, GuardStepId, LeaseId, NoticeId, SubscriptionId};
 use crate::time::Timestamp;
 
 /// The share of an account's units whose use is announced, in percent.
@@ -44,6 +45,8 @@ pub enum Event {
     EntitlementReset(AccountId),
     /// A subscription began or ended.
     SubscriptionChanged(SubscriptionId),
+    /// The runaway guard took a step, or somebody took it back: to which state.
+    Guarded(GuardStepId, GuardState),
     /// An endpoint of webhooks was disabled.
     EndpointDisabled(EndpointId),
     /// Somebody tries whether an endpoint of webhooks hears.
@@ -64,6 +67,7 @@ impl Event {
             Self::LeaseInDoubt(id) => ("lease.in_doubt", id.uuid()),
             Self::EntitlementReset(id) => (HappeningKind::EntitlementReset.as_str(), id.uuid()),
             Self::SubscriptionChanged(id) => (HappeningKind::SubscriptionChanged.as_str(), id.uuid()),
+            Self::Guarded(id, state) => (HappeningKind::of_guard(*state).as_str(), id.uuid()),
             Self::EndpointDisabled(id) => (HappeningKind::EndpointDisabled.as_str(), id.uuid()),
             Self::Test(id) => (HappeningKind::Test.as_str(), id.uuid()),
         }
@@ -75,6 +79,8 @@ impl Event {
 pub enum Change {
     /// This allocation ended or changed.
     Allocation(AllocationId),
+    /// The guard of this agent: its rules, or how far it has gone.
+    Agent(AgentId),
     /// Something of the realm's catalogue, customers or subscriptions changed.
     Catalogue,
     /// A key was revoked.
@@ -87,6 +93,7 @@ impl Change {
         use crate::id::Id;
         match self {
             Self::Allocation(id) => ("allocation", id.uuid()),
+            Self::Agent(id) => ("agent", id.uuid()),
             Self::Catalogue => ("catalogue", uuid::Uuid::nil()),
             Self::Keys => ("keys", uuid::Uuid::nil()),
         }
@@ -97,6 +104,7 @@ impl Change {
         use crate::id::Id;
         match word {
             "allocation" => Some(Self::Allocation(Id::from_uuid(id))),
+            "agent" => Some(Self::Agent(Id::from_uuid(id))),
             "catalogue" => Some(Self::Catalogue),
             "keys" => Some(Self::Keys),
             _ => None,

@@ -4,6 +4,7 @@ use crate::allocation::AllocationState;
 use crate::calendar::Window;
 use crate::decision::Level;
 use crate::feature::{Durability, StaticValue};
+use crate::guard::Guarding;
 use crate::id::{AccountId, AllocationId, FeatureId, UserId};
 use crate::principal::Principals;
 use crate::scope::Scope;
@@ -31,6 +32,8 @@ pub struct Standing {
     pub state: AllocationState,
     /// Stopped for a while, by whom and why; none while it runs.
     pub suspension: Option<Suspension>,
+    /// What the runaway guard has to know of it; none where nobody set rules.
+    pub guard: Option<Box<Guarding>>,
     /// How its decisions are kept, where it says so itself.
     pub durability: Option<Durability>,
     /// Metered features: where their units stand.
@@ -62,6 +65,21 @@ pub enum Stopped {
     Agent,
     /// One allocation.
     Allocation,
+}
+
+impl Stopped {
+    /// The word on the wire and in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Allocation => "allocation",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Agent, Self::Allocation].into_iter().find(|stopped| stopped.as_str() == text)
+    }
 }
 
 /// Where the units of one metered feature stand.

@@ -8,6 +8,7 @@ use almoner_domain::standing::{Stopped, Suspension};
 use almoner_domain::text::Name;
 use almoner_domain::time::Timestamp;
 use almoner_domain::units::Units;
+use std::time::Duration;
 
 /// After how many seconds a caller should try again when the gate cannot know.
 const RETRY_UNAVAILABLE_S: u32 = 1;
@@ -66,6 +67,20 @@ pub(crate) fn suspended(handle: &Handle, suspension: &Suspension) -> Denial {
         }
     };
     denial(handle, Reason::Suspended, level, message)
+}
+
+/// It is slowed down, and its turn has not come.
+pub(crate) fn rate_limited(handle: &Handle, stopped: Stopped, interval: Duration, wait: Duration) -> Denial {
+    let (level, who) = match stopped {
+        Stopped::Agent => (Level::Tenant, "The agent"),
+        Stopped::Allocation => (Level::Allocation, handle.standing.label.as_str()),
+    };
+    let message = format!(
+        "{who} is slowed down, because it shows signs of running away: one call in {} s is admitted. Somebody can resume it.",
+        interval.as_secs()
+    );
+    let wait = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
+    Denial { retry_after_s: Some(wait), ..denial(handle, Reason::RateLimited, level, message) }
 }
 
 /// Another tool or resource than it was made for.

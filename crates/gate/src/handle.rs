@@ -73,6 +73,7 @@ impl Handle {
             expires_at: None,
             state: AllocationState::Active,
             suspension: None,
+            guard: None,
             durability: None,
             lines: Vec::new(),
             rights: Vec::new(),

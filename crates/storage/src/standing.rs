@@ -3,7 +3,7 @@
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{account, allocation, session, statement, user};
+use crate::{account, allocation, guard, session, statement, user};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::customer::{Customer, User};
@@ -25,17 +25,20 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
     let name = session::name(tx, session).await?;
     let lines = allocation_lines(tx, &allocation).await?;
     let subject = window::subject(tx, allocation.principals.customer, None).await?;
+    let above = statement::above(tx, &allocation).await?;
+    let (suspension, guard) = guard::of_allocation(tx, &allocation, &above).await?;
     Ok(Some(Standing {
         principals: allocation.principals,
         allocation: Some(id),
-        ancestors: statement::chain(tx, &allocation).await?.into_iter().map(|(id, _)| id).collect(),
+        ancestors: above.into_iter().map(|above| above.id).collect(),
         label: format!("The allocation for session {}", name.key),
         raise: raise(tx, allocation.principals).await?,
         scope: allocation.scope,
         not_before: allocation.not_before,
         expires_at: Some(allocation.expires_at),
         state: allocation.state,
-        suspension: None,
+        suspension,
+        guard,
         durability: allocation.durability,
         lines,
         rights: rights(&subject),
@@ -88,6 +91,7 @@ pub(crate) async fn of_subject(
         expires_at: subject.subscription.as_ref().and_then(|subscription| subscription.ended_at),
         state: AllocationState::Active,
         suspension: None,
+        guard: None,
         durability: None,
         lines,
         rights: rights(subject),

@@ -35,16 +35,21 @@ pub(crate) async fn must(tx: &Tx, id: AllocationId) -> Result<AllocationStatemen
 }
 
 /// The allocations that it was carved from, nearest first.
-pub(crate) async fn chain(tx: &Tx, allocation: &Allocation) -> Result<Vec<(AllocationId, AllocationState)>, Trouble> {
-    let mut chain = Vec::new();
+pub(crate) async fn above(tx: &Tx, allocation: &Allocation) -> Result<Vec<Allocation>, Trouble> {
+    let mut chain: Vec<Allocation> = Vec::new();
     let mut next = allocation.parent;
     while let Some(id) = next {
         let above = allocation::find(tx, id).await?;
         let above = above.ok_or_else(|| Trouble::row("allocation", format!("{id} is missing")))?;
-        chain.push((id, above.state));
         next = above.parent;
+        chain.push(above);
     }
     Ok(chain)
+}
+
+/// Their ids, and what became of them.
+pub(crate) async fn chain(tx: &Tx, allocation: &Allocation) -> Result<Vec<(AllocationId, AllocationState)>, Trouble> {
+    Ok(above(tx, allocation).await?.into_iter().map(|above| (above.id, above.state)).collect())
 }
 
 /// Where the units of accounts stand, in their order.

@@ -6,6 +6,7 @@ mod customer;
 mod carving;
 mod feature;
 mod grant;
+mod guard;
 mod key;
 mod plan;
 mod policy;
@@ -33,6 +34,7 @@ pub(crate) struct Mutation(
     grant::GrantMutation,
     removal::RemovalMutation,
     agent::AgentMutation,
+    guard::GuardMutation,
     allocation::AllocationMutation,
     key::KeyMutation,
     webhook::WebhookMutation,
@@ -52,6 +54,7 @@ impl Mutation {
             grant::GrantMutation,
             removal::RemovalMutation,
             agent::AgentMutation,
+            guard::GuardMutation,
             allocation::AllocationMutation,
             key::KeyMutation,
             webhook::WebhookMutation,

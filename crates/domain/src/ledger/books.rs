@@ -215,6 +215,7 @@ impl<'e> Books<'e> {
             Event::LeaseInDoubt(_)
             | Event::EntitlementReset(_)
             | Event::SubscriptionChanged(_)
+            | Event::Guarded(..)
             | Event::EndpointDisabled(_)
             | Event::Test(_) => None,
         };

@@ -34,6 +34,7 @@ pub mod charting;
 pub mod ranking;
 pub mod allotting;
 pub mod delivering;
+pub mod guarding;
 pub mod pruning;
 
 pub use hand::{GateHand, LeaseHand};

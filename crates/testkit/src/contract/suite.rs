@@ -201,6 +201,15 @@ macro_rules! contract_suite {
                 policies_are_found_by_agents_and_labels
                 another_realm_has_none_of_the_policies
                 prices_are_read_as_they_were_published;
+            guarding:
+                a_step_is_kept_once_and_only_upwards
+                what_is_stopped_is_stopped_with_all_below_it
+                a_stopped_agent_is_stopped_everywhere
+                who_is_let_go_on_begins_anew
+                rules_are_told_to_gates_as_they_were_set
+                each_step_is_announced_with_whom_it_is_about
+                first_steps_at_once_are_one
+                another_realms_guard_is_its_own;
             delivering:
                 an_entry_becomes_one_delivery_however_many_pump
                 nothing_is_kept_for_who_does_not_listen

@@ -60,6 +60,9 @@ impl Core {
         }
         let chosen = choose(&catalogue.policies, &agent, &request.session.kind, customer).cloned();
         let Some(policy) = chosen else { return Ok(SessionAnswer::NoPolicy(whom)) };
+        if let Some(stopped) = self.stops(eye, agent.id) {
+            return Ok(SessionAnswer::Stopped(stopped, whom));
+        }
 
         let accounts = policy
             .lines

@@ -58,6 +58,7 @@ impl Core {
         raise.extend(
             catalogue.who_raise(customer).into_iter().filter(|person| Some(*person) != allocation.principals.user),
         );
+        let (suspension, guard) = self.guarding(eye, allocation);
         Some(Standing {
             principals: allocation.principals,
             allocation: Some(id),
@@ -67,7 +68,8 @@ impl Core {
             not_before: allocation.not_before,
             expires_at: Some(allocation.expires_at),
             state: allocation.state,
-            suspension: None,
+            suspension,
+            guard,
             durability: allocation.durability,
             lines: accounts.map(|account| standing_line(account, Level::Allocation, None)).collect(),
             rights: rights(catalogue.entitled(customer, now).roots()),
@@ -103,6 +105,7 @@ impl Core {
             expires_at: subject.entitled.subscription.as_ref().and_then(|subscription| subscription.ended_at),
             state: AllocationState::Active,
             suspension: None,
+            guard: None,
             durability: None,
             lines,
             rights: rights(subject.entitled.roots()),
