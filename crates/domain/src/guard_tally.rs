@@ -74,7 +74,7 @@ impl GuardTally {
         let place = self.calls.iter().position(|(known, _)| *known == call).unwrap_or_else(|| self.room(call));
         let (_, count) = self.calls.get_mut(place)?;
         count.add(trigger.span, now, 1);
-        let times = count.within(trigger.span, now);
+        let times = count.within();
         step(&trigger, |bound| times >= u64::from(bound))
             .map(|state| (state, format!("the same call came {times} times within {}", said(trigger.span))))
     }
@@ -96,7 +96,7 @@ impl GuardTally {
     fn denied(&mut self, seen: &Seen<'_>, now: Uptime) -> Option<(GuardState, String)> {
         let trigger = self.rules.denials.filter(|_| seen.is_denied)?;
         self.denials.add(trigger.span, now, 1);
-        let times = self.denials.within(trigger.span, now);
+        let times = self.denials.within();
         step(&trigger, |bound| times >= u64::from(bound))
             .map(|state| (state, format!("{times} of its calls were denied within {}", said(trigger.span))))
     }
@@ -170,10 +170,9 @@ impl Count {
         *there = there.saturating_add(times);
     }
 
-    fn within(&self, span: Duration, now: Uptime) -> u64 {
-        let slice = slice(span, now).max(self.newest);
-        let first = (slice + 1).saturating_sub(SLICES as u64);
-        (first..=self.newest).map(|slice| u64::from(self.slices[place(slice)])).sum()
+    /// How often it came within the span that ends with the newest slice.
+    fn within(&self) -> u64 {
+        self.slices.iter().map(|times| u64::from(*times)).sum()
     }
 }
 
