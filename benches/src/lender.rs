@@ -7,6 +7,7 @@ use almoner_domain::calendar::Window;
 use almoner_domain::decision::{Decision, Level};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::{Durability, ExcessRule, Feature, FeatureKind, Meter};
+use almoner_domain::guard::{GuardStep, Guarded};
 use almoner_domain::id::{AllocationId, HoldId, Id, LeaseId, NodeId};
 use almoner_domain::key::{ApiKey, KeyHash, KeyKind, hint};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply, LeaseReport, Wish};
@@ -136,6 +137,14 @@ impl Ledger for Lender {
     async fn forfeit(&self, _: Realm, _: LeaseId, _: &Author) -> Result<bool, Fault> {
         Ok(false)
     }
+
+    async fn step_guard(&self, _: Realm, _: &GuardStep) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    async fn resume_guard(&self, _: Realm, _: Guarded, _: &Author) -> Result<bool, Fault> {
+        Ok(false)
+    }
 }
 
 #[async_trait]
@@ -184,6 +193,7 @@ impl Lookup for Lender {
             state: AllocationState::Active,
             suspension: None,
             changes_at: None,
+            guard: None,
             durability: None,
             conditions: Vec::new(),
             lines: vec![line],

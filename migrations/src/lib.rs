@@ -33,6 +33,7 @@ mod m20261125_000019_policies;
 mod m20261125_000020_conditions;
 mod m20261125_000021_timed_grants;
 mod m20261125_000023_plan_changes;
+mod m20261125_000022_guards;
 mod m20261125_000030_webhooks;
 mod column;
 mod index;
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000020_conditions::Migration),
             Box::new(m20261125_000021_timed_grants::Migration),
             Box::new(m20261125_000023_plan_changes::Migration),
+            Box::new(m20261125_000022_guards::Migration),
             Box::new(m20261125_000030_webhooks::Migration),
         ]
     }

@@ -9,6 +9,7 @@ use almoner_api::{ApiConfig, Live, routes};
 use almoner_app::{App, Desk};
 use almoner_domain::address::Callable;
 use almoner_domain::fault::{Fault, FaultKind};
+use almoner_domain::guard::Guarded;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ports::{Gates, Queues, Seal};
 use almoner_domain::queue::QueueState;
@@ -54,6 +55,8 @@ impl Gates for Nothing {
     async fn tell(&self, _: &[AccountId]) {}
 
     async fn ended(&self, _: Realm, _: AllocationId) {}
+
+    async fn guard_changed(&self, _: Realm, _: Guarded) {}
 }
 
 #[async_trait]

@@ -2,13 +2,14 @@
 
 use crate::asker;
 use crate::loaders::Reader;
-use almoner_app::{lists, plan_changes};
+use almoner_app::{guards, lists, plan_changes};
 use almoner_domain::account::Account;
 use almoner_domain::agent::Session;
 use almoner_domain::allocation::Allocation;
 use almoner_domain::customer::User;
 use almoner_domain::decision::Decision;
 use almoner_domain::grant::Grant;
+use almoner_domain::guard::{Guard, GuardRules, Guarded};
 use almoner_domain::id::{AccountId, AgentId, AllocationId, CustomerId, PlanId, SubscriptionId, UserId};
 use almoner_domain::movement::Movement;
 use almoner_domain::page::{Page, Stretch};
@@ -85,6 +86,36 @@ impl Loader<TreeOf> for Reader {
         let of = keys.iter().map(|key| key.0).collect();
         let trees = lists::trees(&self.caller, &self.desk, of).await.map_err(asker::not_found)?;
         Ok(keys.iter().copied().zip(trees).collect())
+    }
+}
+
+/// How far the runaway guard has gone with an agent or an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GuardOf(pub(crate) Guarded);
+
+impl Loader<GuardOf> for Reader {
+    type Value = Guard;
+    type Error = Error;
+
+    async fn load(&self, keys: &[GuardOf]) -> Result<HashMap<GuardOf, Guard>, Error> {
+        let of = keys.iter().map(|key| key.0).collect();
+        let found = guards::among(&self.caller, &self.desk, of).await.map_err(asker::not_found)?;
+        Ok(found.into_iter().map(|guard| (GuardOf(guard.guarded), guard)).collect())
+    }
+}
+
+/// What an agent is guarded by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GuardRulesOf(pub(crate) AgentId);
+
+impl Loader<GuardRulesOf> for Reader {
+    type Value = GuardRules;
+    type Error = Error;
+
+    async fn load(&self, keys: &[GuardRulesOf]) -> Result<HashMap<GuardRulesOf, GuardRules>, Error> {
+        let of = keys.iter().map(|key| key.0).collect();
+        let found = guards::rules_among(&self.caller, &self.desk, of).await.map_err(asker::not_found)?;
+        Ok(found.into_iter().map(|(agent, rules)| (GuardRulesOf(agent), rules)).collect())
     }
 }
 

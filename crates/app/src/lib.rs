@@ -26,6 +26,7 @@ pub mod queues;
 pub mod schedules;
 pub mod removal;
 pub mod grants;
+pub mod guards;
 pub mod shares;
 pub mod statements;
 pub mod subscriptions;

@@ -162,6 +162,10 @@ actions! {
     RegisterAgent = "agent.register";
     /// An agent was labelled.
     LabelAgent = "agent.label";
+    /// The rules of an agent's runaway guard were set.
+    SetAgentGuard = "agent.guard";
+    /// An agent that the runaway guard had stopped was let go on.
+    ResumeAgent = "agent.resume";
     /// A policy was put into force.
     AddPolicy = "policy.add";
     /// A policy was retired.
@@ -178,6 +182,8 @@ actions! {
     CloseAllocation = "allocation.close";
     /// An allocation was revoked.
     RevokeAllocation = "allocation.revoke";
+    /// An allocation that the runaway guard had stopped was let go on.
+    ResumeAllocation = "allocation.resume";
     /// A key was issued.
     IssueKey = "key.issue";
     /// A key was rotated.

@@ -6,6 +6,7 @@ use crate::allocation::Allocation;
 use crate::customer::{Customer, User};
 use crate::feature::Feature;
 use crate::grant::Grant;
+use crate::guard::{GuardState, GuardStep};
 use crate::id::{EndpointId, EntitlementId, NoticeId};
 use crate::plan::Plan;
 use crate::subscription::{Subscription, SubscriptionStep};
@@ -68,6 +69,14 @@ happenings! {
     EntitlementReset = "entitlement.reset";
     /// A customer's subscription began, changed, was paused or resumed, or ended; or a change of it was scheduled or withdrawn.
     SubscriptionChanged = "subscription.changed";
+    /// An agent shows signs of running away. Its calls go on.
+    AgentWatched = "agent.watched";
+    /// An agent that runs away was slowed down: one of its calls in a stated time is admitted.
+    AgentThrottled = "agent.throttled";
+    /// An agent that runs away was stopped, until somebody lets it go on.
+    AgentSuspended = "agent.suspended";
+    /// Somebody let an agent go on.
+    AgentResumed = "agent.resumed";
     /// An endpoint of webhooks was disabled: its receiver is gone, or failed for five days, or somebody wants it so.
     EndpointDisabled = "webhook.endpoint_disabled";
     /// Somebody tries whether the endpoint hears. It is told whatever is subscribed to.
@@ -78,6 +87,16 @@ impl HappeningKind {
     /// Reads the name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+
+    /// What a step of the runaway guard to this state is called.
+    pub const fn of_guard(state: GuardState) -> Self {
+        match state {
+            GuardState::Calm => Self::AgentResumed,
+            GuardState::Watch => Self::AgentWatched,
+            GuardState::Throttled => Self::AgentThrottled,
+            GuardState::Suspended => Self::AgentSuspended,
+        }
     }
 
     /// Those that an endpoint can subscribe to, in the order in which they are listed to people.
@@ -121,6 +140,8 @@ pub enum Topic {
     Grant(Box<Granted>),
     /// A subscription.
     Subscription(Box<Subscribed>),
+    /// A step of the runaway guard.
+    Guard(Box<Stepped>),
     /// An endpoint of webhooks.
     Endpoint(Box<WebhookEndpoint>),
     /// Nothing: this endpoint is tried.
@@ -151,6 +172,30 @@ pub struct Subscribed {
     pub subscription: Subscription,
     /// What happened to it; none where it was announced before that was told.
     pub step: Option<SubscriptionStep>,
+}
+
+/// A step of the runaway guard, with whom it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stepped {
+    /// The step.
+    pub step: GuardStep,
+    /// The software.
+    pub agent: Agent,
+    /// The allocation in which its sign was seen, where one is named, and on whose behalf that is used.
+    pub seen_in: Option<SeenIn>,
+}
+
+/// An allocation in which a sign was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenIn {
+    /// The allocation.
+    pub allocation: Allocation,
+    /// The organisation.
+    pub customer: Customer,
+    /// The person in it, where one is named.
+    pub user: Option<User>,
+    /// The run or task.
+    pub session: Option<Session>,
 }
 
 /// Whom and what something is about. Units are as they stood when it was prepared to be told, which may be later than it happened.

@@ -175,6 +175,8 @@ registry! {
     PolicyId = "pol";
     /// One change of a subscription to other terms, or to none.
     PlanChangeId = "pch";
+    /// One step of the runaway guard.
+    GuardStepId = "gst";
 }
 
 #[cfg(test)]

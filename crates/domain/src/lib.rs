@@ -15,6 +15,8 @@ pub mod entropy;
 pub mod fault;
 pub mod feature;
 pub mod grant;
+pub mod guard;
+pub mod guard_tally;
 pub mod happening;
 pub mod hold;
 pub mod id;

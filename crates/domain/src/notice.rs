@@ -1,8 +1,11 @@
 //! Notices: what other systems want to hear of, written to the outbox in the transaction in which it happens.
 
 use crate::allocation::AllocationState;
+use crate::guard::GuardState;
 use crate::happening::HappeningKind;
-use crate::id::{AccountId, AllocationId, EndpointId, GrantId, LeaseId, NoticeId, SubscriptionId};
+use crate::id::{
+    AccountId, AgentId, AllocationId, EndpointId, GrantId, GuardStepId, LeaseId, NoticeId, SubscriptionId,
+};
 use crate::subscription::SubscriptionStep;
 use crate::time::Timestamp;
 
@@ -51,6 +54,8 @@ pub enum Event {
     GrantExpired(GrantId),
     /// A subscription is not as it was.
     SubscriptionChanged(SubscriptionId, SubscriptionStep),
+    /// The runaway guard took a step, or somebody took it back: to which state.
+    Guarded(GuardStepId, GuardState),
     /// An endpoint of webhooks was disabled.
     EndpointDisabled(EndpointId),
     /// Somebody tries whether an endpoint of webhooks hears.
@@ -74,6 +79,7 @@ impl Event {
             Self::GrantExpiring(id) => (HappeningKind::GrantExpiring.as_str(), id.uuid()),
             Self::GrantExpired(id) => (HappeningKind::GrantExpired.as_str(), id.uuid()),
             Self::SubscriptionChanged(id, step) => (step.event(), id.uuid()),
+            Self::Guarded(id, state) => (HappeningKind::of_guard(*state).as_str(), id.uuid()),
             Self::EndpointDisabled(id) => (HappeningKind::EndpointDisabled.as_str(), id.uuid()),
             Self::Test(id) => (HappeningKind::Test.as_str(), id.uuid()),
         }
@@ -85,6 +91,8 @@ impl Event {
 pub enum Change {
     /// This allocation ended or changed.
     Allocation(AllocationId),
+    /// The guard of this agent: its rules, or how far it has gone.
+    Agent(AgentId),
     /// Something of the realm's catalogue, customers or subscriptions changed.
     Catalogue,
     /// A key was revoked.
@@ -97,6 +105,7 @@ impl Change {
         use crate::id::Id;
         match self {
             Self::Allocation(id) => ("allocation", id.uuid()),
+            Self::Agent(id) => ("agent", id.uuid()),
             Self::Catalogue => ("catalogue", uuid::Uuid::nil()),
             Self::Keys => ("keys", uuid::Uuid::nil()),
         }
@@ -107,6 +116,7 @@ impl Change {
         use crate::id::Id;
         match word {
             "allocation" => Some(Self::Allocation(Id::from_uuid(id))),
+            "agent" => Some(Self::Agent(Id::from_uuid(id))),
             "catalogue" => Some(Self::Catalogue),
             "keys" => Some(Self::Keys),
             _ => None,

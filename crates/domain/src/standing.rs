@@ -5,6 +5,7 @@ use crate::calendar::Window;
 use crate::conditions::Conditions;
 use crate::decision::Level;
 use crate::feature::{Durability, StaticValue};
+use crate::guard::Guarding;
 use crate::id::{AccountId, AllocationId, FeatureId, UserId};
 use crate::principal::Principals;
 use crate::scope::Scope;
@@ -37,6 +38,8 @@ pub struct Standing {
     pub conditions: Vec<(AllocationId, Conditions)>,
     /// When the customer's plan changes: it is looked up again from then on. None for an allocation, which the change tells of.
     pub changes_at: Option<Timestamp>,
+    /// What the runaway guard has to know of it; none where nobody set rules.
+    pub guard: Option<Box<Guarding>>,
     /// How its decisions are kept, where it says so itself.
     pub durability: Option<Durability>,
     /// Metered features: where their units stand.
@@ -68,6 +71,21 @@ pub enum Stopped {
     Agent,
     /// One allocation.
     Allocation,
+}
+
+impl Stopped {
+    /// The word on the wire and in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Allocation => "allocation",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Agent, Self::Allocation].into_iter().find(|stopped| stopped.as_str() == text)
+    }
 }
 
 /// Where the units of one metered feature stand.

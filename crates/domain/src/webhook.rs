@@ -70,7 +70,7 @@ impl WebhookEndpoint {
         match &happening.topic {
             Topic::Trial(id) => *id == self.id,
             Topic::Endpoint(disabled) => disabled.id != self.id && self.wants(happening.kind),
-            Topic::Units(_) | Topic::Grant(_) | Topic::Subscription(_) => self.wants(happening.kind),
+            Topic::Units(_) | Topic::Grant(_) | Topic::Subscription(_) | Topic::Guard(_) => self.wants(happening.kind),
         }
     }
 

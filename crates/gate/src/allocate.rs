@@ -9,6 +9,7 @@ use crate::purse::Purse;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::Author;
 use almoner_domain::fault::Fault;
+use almoner_domain::guard::Guarded;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::ports::{CarveAnswer, CarveRequest, Gates, Source, SubjectName};
@@ -130,6 +131,11 @@ impl Gates for Gate {
         self.shut(id);
         // What cannot be told now is told in a coming round.
         let _ = self.courier.run(self.purses.below(id), Want::Settle).await;
+    }
+
+    async fn guard_changed(&self, realm: Realm, guarded: Guarded) {
+        self.guards.forget(realm, guarded);
+        self.guard_forgotten(realm, guarded);
     }
 }
 

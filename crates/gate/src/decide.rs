@@ -104,7 +104,12 @@ impl Gate {
                 self.deny(&request, claim, None, denial::unknown_subject()).await
             }
             Err(NoHandle::Fault(fault)) => Ok(self.cannot_know(&request, None, Some(&fault))),
-            Ok(handle) => self.decide_on(&request, claim, handle, moment).await,
+            Ok(handle) if handle.standing.guard.is_none() => self.decide_on(&request, claim, handle, moment).await,
+            Ok(handle) => {
+                let answer = self.decide_on(&request, claim, handle.clone(), moment).await?;
+                self.watch(&handle, Some(call), &answer.decision);
+                Ok(answer)
+            }
         }
     }
 
@@ -116,6 +121,7 @@ impl Gate {
         mut moment: Moment,
     ) -> Result<Answer, Refusal> {
         let mut word = LedgerWord::NotHeard;
+        let mut is_admitted = false;
         let patience = moment.uptime.saturating_add(self.config.recall_patience);
         for _ in 0..ROUNDS_MAX {
             let draws = match judge(&handle, request.call, moment.now) {
@@ -126,6 +132,11 @@ impl Gate {
                 Ok(places) => places,
                 Err(denial) => return self.deny(request, claim, Some(&handle), denial).await,
             };
+            if !std::mem::replace(&mut is_admitted, true)
+                && let Err(denial) = self.guards.admit(&handle, moment.uptime, true)
+            {
+                return self.deny(request, claim, Some(&handle), denial).await;
+            }
             match self.debit(request, &handle, &draws, moment, word, &mut claim) {
                 Debit::Done(taken) => {
                     places.keep();

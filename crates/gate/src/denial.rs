@@ -102,6 +102,20 @@ pub(crate) fn suspended(handle: &Handle, suspension: &Suspension) -> Denial {
     denial(handle, Reason::Suspended, level, message)
 }
 
+/// It is slowed down, and its turn has not come.
+pub(crate) fn rate_limited(handle: &Handle, stopped: Stopped, interval: Duration, wait: Duration) -> Denial {
+    let (level, who) = match stopped {
+        Stopped::Agent => (Level::Tenant, "The agent"),
+        Stopped::Allocation => (Level::Allocation, handle.standing.label.as_str()),
+    };
+    let message = format!(
+        "{who} is slowed down, because it shows signs of running away: one call in {} s is admitted. Somebody can resume it.",
+        interval.as_secs()
+    );
+    let wait = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
+    Denial { retry_after_s: Some(wait), ..denial(handle, Reason::RateLimited, level, message) }
+}
+
 /// Another tool or resource than it was made for.
 pub(crate) fn out_of_scope(handle: &Handle, tool: Option<&str>, resource: Option<&str>) -> Denial {
     let said = |name: &str, value: Option<&str>| match value {

@@ -5,6 +5,7 @@ use crate::catalogue::Catalogue;
 use crate::config::GateConfig;
 use crate::courier::{Courier, Rounds};
 use crate::credential::{Credential, Credentials};
+use crate::guard::Guards;
 use crate::handle::Handles;
 use crate::holds::Holds;
 use crate::journal::{Disk, Journal, JournalError, JournalOptions};
@@ -73,6 +74,7 @@ pub struct Gate {
     pub(crate) purses: Arc<Purses>,
     pub(crate) handles: Handles,
     pub(crate) sessions: Sessions,
+    pub(crate) guards: Guards,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) credentials: Credentials,
     pub(crate) answered: Arc<Answered>,
@@ -123,6 +125,7 @@ impl Gate {
         let gate = Arc::new(Self {
             handles: Handles::new(config.handles_max, lookup.clone(), catalogue.clone(), purses.clone()),
             sessions: Sessions::new(),
+            guards: Guards::new(),
             credentials: Credentials::new(lookup.clone(), clock.clone(), config.credential_ttl),
             clock,
             entropy,
@@ -169,6 +172,7 @@ impl Gate {
         if tasks.courier.await.is_err() {
             tracing::error!("the courier failed; the next start tells the ledger what it has not heard");
         }
+        self.tell_steps().await;
         if let Err(why) = self.scribe.journal().close() {
             tracing::error!(%why, "the journal did not close cleanly; the next start recovers it");
         }

@@ -77,6 +77,7 @@ impl Handle {
             state: AllocationState::Active,
             suspension: None,
             changes_at: None,
+            guard: None,
             durability: None,
             conditions: Vec::new(),
             lines: Vec::new(),

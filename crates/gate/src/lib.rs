@@ -17,6 +17,7 @@ mod decide;
 mod epoch;
 mod denial;
 mod gate;
+mod guard;
 mod handle;
 mod holds;
 pub mod http;

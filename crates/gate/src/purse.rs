@@ -75,6 +75,11 @@ impl Purse {
         Self::new(realm, account, Vec::new())
     }
 
+    /// The allocation whose line the account is; none for a quota.
+    pub(crate) fn allocation(&self) -> Option<AllocationId> {
+        self.lineage.first().copied()
+    }
+
     /// Does it give nothing out any more?
     pub(crate) fn is_closed(&self) -> bool {
         self.open().is_none_or(|state| state.closed)

@@ -4,7 +4,7 @@
 use crate::credential::Credential;
 use crate::denial;
 use crate::gate::Gate;
-use crate::handle::Target;
+use crate::handle::{Handle, Target};
 use almoner_domain::agent::SessionName;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::Author;
@@ -103,6 +103,10 @@ impl Gate {
             SessionAnswer::UnknownAgent => Drawn::Denied(denial::unknown_agent(), None),
             SessionAnswer::Held { policy, refusal, whom } => {
                 Drawn::Denied(self.held(by.realm, &policy, &refusal).await?, Some(whom))
+            }
+            SessionAnswer::Stopped(suspension, whom) => {
+                let nothing = Handle::of_nothing(by.realm, whom);
+                Drawn::Denied(denial::suspended(&nothing, &suspension), Some(whom))
             }
             SessionAnswer::Refused(refusal, whom) => {
                 Drawn::Denied(self.not_carved(by.realm, &refusal).await?, Some(whom))

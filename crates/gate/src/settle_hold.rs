@@ -61,6 +61,7 @@ impl Gate {
         loop {
             match self.settle_here(&request, &hold, call, asked, &mut claim) {
                 Settled::Now(decision, ticket) => {
+                    self.watch(&hold.handle, None, &decision);
                     ticket.durable().await.map_err(|_| Refusal::Unavailable(None))?;
                     self.metrics.allowed(operation);
                     return Ok(Answer { decision, replayed: false });

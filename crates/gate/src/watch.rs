@@ -3,12 +3,14 @@
 use crate::courier::Want;
 use crate::gate::Gate;
 use crate::handle::Target;
+use crate::purse::Purse;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::fault::Fault;
+use almoner_domain::guard::Guarded;
 use almoner_domain::id::AllocationId;
 use almoner_domain::notice::Change;
 use almoner_domain::tenant::Realm;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -24,6 +26,7 @@ pub(crate) async fn run(gate: Weak<Gate>) {
     loop {
         let Some(gate) = gate.upgrade() else { return };
         gate.expire_holds();
+        gate.tell_steps().await;
         if let Err(fault) = gate.follow(&mut position).await {
             tracing::debug!(error = &fault as &dyn std::error::Error, "the change feed could not be read");
         }
@@ -52,6 +55,8 @@ impl Gate {
         for (at, realm, change) in self.lookup.changes(Some(after), CHANGES_MAX).await? {
             match change {
                 Change::Allocation(id) => self.allocation_changed(realm, id).await?,
+                // Its rules, or how far the guard has gone with it: any handle may be its.
+                Change::Agent(id) => drop(self.guard_forgotten(realm, Guarded::Agent(id))),
                 Change::Catalogue => {
                     self.catalogue.forget(realm);
                     self.handles.forget_all();
@@ -64,8 +69,7 @@ impl Gate {
     }
 
     async fn allocation_changed(&self, realm: Realm, id: AllocationId) -> Result<(), Fault> {
-        self.handles.forget(realm, &Target::Allocation(id));
-        let purses = self.purses.below(id);
+        let purses = self.guard_forgotten(realm, Guarded::Allocation(id));
         if purses.is_empty() {
             return Ok(());
         }
@@ -80,6 +84,21 @@ impl Gate {
             drop(self.courier.ask(purse, Want::Settle));
         }
         Ok(())
+    }
+
+    /// From now on what is decided on an allocation and all below it, or on all of an agent's, goes by what the store says. Answers
+    /// the purses of the allocation and of those below it.
+    pub(crate) fn guard_forgotten(&self, realm: Realm, guarded: Guarded) -> Vec<Arc<Purse>> {
+        let Guarded::Allocation(id) = guarded else {
+            self.handles.forget_all();
+            return Vec::new();
+        };
+        let purses = self.purses.below(id);
+        let below = purses.iter().filter_map(|purse| purse.allocation());
+        for id in below.chain([id]) {
+            self.handles.forget(realm, &Target::Allocation(id));
+        }
+        purses
     }
 
     async fn answer_recalls(&self) -> Result<(), Fault> {

@@ -7,6 +7,7 @@ use almoner_app::{App, Desk};
 use almoner_domain::address::Callable;
 use almoner_domain::delivery::Retries;
 use almoner_domain::entropy::Entropy;
+use almoner_domain::guard::Guarded;
 use almoner_domain::id::{AccountId, AllocationId};
 use almoner_domain::ports::{Gates, Retention, Seal};
 use almoner_domain::tenant::Realm;
@@ -111,6 +112,8 @@ impl Gates for NoGate {
     async fn tell(&self, _: &[AccountId]) {}
 
     async fn ended(&self, _: Realm, _: AllocationId) {}
+
+    async fn guard_changed(&self, _: Realm, _: Guarded) {}
 }
 
 /// What keeps secrets that are read again, by the key that the settings name or the data folder holds.

@@ -1,5 +1,6 @@
 //! Agents.
 
+use crate::guard_rule;
 use crate::stored::parsed;
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
@@ -7,6 +8,7 @@ use crate::tx::Tx;
 use crate::work::SqlWork;
 use almoner_domain::agent::Agent;
 use almoner_domain::fault::Fault;
+use almoner_domain::guard::GuardRules;
 use almoner_domain::id::{AgentId, Id};
 use almoner_domain::ports::Agents;
 use almoner_domain::text::{ExternalId, Label, Name, Named};
@@ -68,6 +70,8 @@ impl SqlWork {
     }
 
     async fn remove_agent(&self, id: AgentId) -> Result<bool, Trouble> {
+        // Rules are no history: they go with it.
+        guard_rule::forget(self.tx()?, id).await?;
         Ok(self.catalogue()?.delete::<Entity>(Column::Id.eq(id.uuid())).await? > 0)
     }
 
@@ -97,6 +101,11 @@ impl Agents for SqlWork {
 
     async fn label(&mut self, id: AgentId, labels: &BTreeSet<Label>) -> Result<bool, Fault> {
         self.label_agent(id, labels).await.map_err(|trouble| trouble.into_fault("label_agent"))
+    }
+
+    async fn set_guard(&mut self, id: AgentId, rules: Option<&GuardRules>) -> Result<(), Fault> {
+        let set = async { guard_rule::set(self.tx()?, id, rules).await };
+        set.await.map_err(|trouble| trouble.into_fault("set_guard"))
     }
 
     async fn remove(&mut self, id: AgentId) -> Result<bool, Fault> {

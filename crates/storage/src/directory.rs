@@ -5,8 +5,8 @@ use crate::store::SqlStore;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::{
-    account, agent, allocation, audit, customer, decision, delivery, feature, grant, plan, plan_version, session,
-    subscription, user,
+    account, agent, allocation, audit, customer, decision, delivery, feature, grant, guard, guard_rule, plan,
+    plan_version, session, subscription, user,
 };
 use almoner_domain::account::Account;
 use almoner_domain::agent::{Agent, Session};
@@ -18,6 +18,7 @@ use almoner_domain::delivery::{Delivery, DeliveryFilter};
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
+use almoner_domain::guard::{Guard, GuardRules, Guarded};
 use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, Id, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
@@ -242,6 +243,17 @@ impl Directory for SqlStore {
 
     async fn subscriptions_among(&self, realm: Realm, ids: Vec<SubscriptionId>) -> Result<Vec<Subscription>, Fault> {
         self.read("subscriptions_among", realm, move |tx| set!(tx, subscription, ids)).await
+    }
+
+    async fn guards_among(&self, realm: Realm, of: Vec<Guarded>) -> Result<Vec<Guard>, Fault> {
+        let read = self.read("guards_among", realm, move |tx| Box::pin(async move { guard::among(tx, &of).await }));
+        read.await
+    }
+
+    async fn guard_rules_among(&self, realm: Realm, agents: Vec<AgentId>) -> Result<Vec<(AgentId, GuardRules)>, Fault> {
+        let read = self
+            .read("guard_rules_among", realm, move |tx| Box::pin(async move { guard_rule::among(tx, &agents).await }));
+        read.await
     }
 
     async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault> {

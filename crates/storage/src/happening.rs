@@ -5,7 +5,7 @@ use crate::stored::number;
 use crate::trouble::Trouble;
 use crate::tx::{Owned, Tx};
 use crate::{
-    account, agent, allocation, allocation_sequence, customer, feature, grant, plan, plan_version, session,
+    account, agent, allocation, allocation_sequence, customer, feature, grant, guard_step, plan, plan_version, session,
     subscription, user, webhook,
 };
 use almoner_domain::account::{Account, AccountOwner};
@@ -14,10 +14,13 @@ use almoner_domain::allocation::Allocation;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
-use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::guard::GuardStep;
+use almoner_domain::happening::{
+    About, Granted, Happening, HappeningKind, Holder, Line, SeenIn, Stepped, Subscribed, Topic,
+};
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, GrantId, Id, PlanId, PlanVersionId, SessionId,
-    SubscriptionId, UserId,
+    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, GrantId, GuardStepId, Id, PlanId, PlanVersionId,
+    SessionId, SubscriptionId, UserId,
 };
 use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
 use almoner_domain::plan::Plan;
@@ -33,6 +36,7 @@ enum Subject {
     Allocation(AllocationId),
     Grant(GrantId),
     Subscription(SubscriptionId, Option<SubscriptionStep>),
+    Step(GuardStepId),
     Endpoint(EndpointId),
     Trial(EndpointId),
 }
@@ -81,6 +85,9 @@ fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)
             Kind::EndpointDisabled => Subject::Endpoint(Id::from_uuid(entry.subject)),
             Kind::GrantExpiring | Kind::GrantExpired => Subject::Grant(Id::from_uuid(entry.subject)),
             Kind::SubscriptionChanged => Subject::Subscription(Id::from_uuid(entry.subject), step),
+            Kind::AgentWatched | Kind::AgentThrottled | Kind::AgentSuspended | Kind::AgentResumed => {
+                Subject::Step(Id::from_uuid(entry.subject))
+            }
             _ => Subject::Allocation(Id::from_uuid(entry.subject)),
         };
         return Some((kind, subject));
@@ -105,6 +112,7 @@ struct Known {
     users: BTreeMap<UserId, User>,
     agents: BTreeMap<AgentId, Agent>,
     sessions: BTreeMap<SessionId, Session>,
+    steps: BTreeMap<GuardStepId, GuardStep>,
     features: BTreeMap<FeatureId, Feature>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     /// Versions of plans: of which, and its number.
@@ -116,9 +124,11 @@ struct Known {
 
 impl Known {
     async fn of(tx: &Tx, subjects: &[&Subject]) -> Result<Self, Trouble> {
+        let steps = steps(tx, subjects).await?;
         let allocation_of = |subject: &&Subject| match subject {
             Subject::Allocation(id) => Some(*id),
             Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
+            Subject::Step(id) => steps.get(id)?.allocation,
             _ => None,
         };
         let ids: BTreeSet<AllocationId> = subjects.iter().filter_map(allocation_of).collect();
@@ -166,11 +176,15 @@ impl Known {
         Ok(Self {
             customers: named!(customer, whom.iter().map(|whom| whom.customer).chain(subscribers)),
             users: named!(user, whom.iter().filter_map(|whom| whom.user)),
-            agents: named!(agent, whom.iter().filter_map(|whom| whom.agent)),
+            agents: named!(
+                agent,
+                whom.iter().filter_map(|whom| whom.agent).chain(steps.values().map(|step: &GuardStep| step.agent))
+            ),
             sessions: named!(session, whom.iter().filter_map(|whom| whom.session)),
             features: named!(feature, accounts.values().map(|account| account.feature)),
             plans: named!(plan, versions.values().map(|(plan, _): &(PlanId, u32)| *plan)),
             endpoints: named!(webhook, subjects.iter().filter_map(endpoint_of)),
+            steps,
             subscriptions,
             versions,
             allocations,
@@ -185,6 +199,7 @@ impl Known {
             Subject::Endpoint(id) => Topic::Endpoint(Box::new(self.endpoints.get(id)?.clone())),
             Subject::Grant(id) => Topic::Grant(Box::new(self.granted(*id)?)),
             Subject::Subscription(id, step) => Topic::Subscription(Box::new(self.subscribed(*id, *step)?)),
+            Subject::Step(id) => Topic::Guard(Box::new(self.stepped(*id)?)),
             Subject::Allocation(_) | Subject::Account(_) => Topic::Units(Box::new(self.about(subject)?)),
         })
     }
@@ -208,9 +223,28 @@ impl Known {
         })
     }
 
+    fn stepped(&self, id: GuardStepId) -> Option<Stepped> {
+        let step = self.steps.get(&id)?.clone();
+        let seen_in = step.allocation.and_then(|id| {
+            let allocation = self.allocations.get(&id)?.clone();
+            let whom = allocation.principals;
+            Some(SeenIn {
+                customer: self.customers.get(&whom.customer)?.clone(),
+                user: whom.user.and_then(|id| self.users.get(&id).cloned()),
+                session: whom.session.and_then(|id| self.sessions.get(&id).cloned()),
+                allocation,
+            })
+        });
+        Some(Stepped { agent: self.agents.get(&step.agent)?.clone(), seen_in, step })
+    }
+
     fn about(&self, subject: &Subject) -> Option<About> {
         let (whom, holder, accounts, window_end) = match subject {
-            Subject::Grant(_) | Subject::Subscription(..) | Subject::Endpoint(_) | Subject::Trial(_) => return None,
+            Subject::Grant(_)
+            | Subject::Subscription(..)
+            | Subject::Step(_)
+            | Subject::Endpoint(_)
+            | Subject::Trial(_) => return None,
             Subject::Allocation(id) => {
                 let allocation = self.allocations.get(id)?;
                 let accounts: Vec<&Account> =
@@ -243,6 +277,17 @@ impl Known {
             window_end,
         })
     }
+}
+
+async fn steps(tx: &Tx, subjects: &[&Subject]) -> Result<BTreeMap<GuardStepId, GuardStep>, Trouble> {
+    let step_of = |subject: &&Subject| match subject {
+        Subject::Step(id) => Some(*id),
+        _ => None,
+    };
+    let ids = subjects.iter().filter_map(step_of).collect();
+    let found = rows::<guard_step::Entity, _>(tx, guard_step::Column::Id, ids).await?;
+    let steps: Result<Vec<GuardStep>, Trouble> = found.into_iter().map(guard_step::read).collect();
+    Ok(keyed(steps?, |step| step.id))
 }
 
 fn keyed<I: Ord, T>(found: Vec<T>, id: impl Fn(&T) -> I) -> BTreeMap<I, T> {

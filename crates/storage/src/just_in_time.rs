@@ -5,7 +5,9 @@ use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{account, agent, allocation, audit, books, customer, policy, policy_allocation, session, standing, user};
+use crate::{
+    account, agent, allocation, audit, books, customer, guard, policy, policy_allocation, session, standing, user,
+};
 use almoner_domain::account::Pocket;
 use almoner_domain::agent::Agent;
 use almoner_domain::audit::Action;
@@ -150,6 +152,9 @@ async fn make(tx: &Tx, request: &SessionRequest) -> Result<Outcome<Attempt<Sessi
     let Some(policy) = policy::hold(tx, chosen.id).await? else { return Err(Trouble::Overtaken) };
     if let Some(answer) = found(tx, &whom, request).await? {
         return undone(answer);
+    }
+    if let Some(stopped) = guard::stops(tx, whom.agent.id).await? {
+        return undone(SessionAnswer::Stopped(stopped, whom.principals()));
     }
     let subject = window::subject(tx, whom.customer, whom.user).await?;
     if subject.missing {

@@ -7,6 +7,7 @@ use crate::{account, audit, books, lease, node, settle};
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::{Action, Author};
 use almoner_domain::fault::Fault;
+use almoner_domain::guard::{GuardStep, Guarded};
 use almoner_domain::id::{AllocationId, LeaseId, NodeId};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
 use almoner_domain::ledger;
@@ -86,6 +87,14 @@ impl Ledger for SqlStore {
             Box::pin(async move { forfeit(tx, lease, &by).await })
         })
         .await
+    }
+
+    async fn step_guard(&self, realm: Realm, step: &GuardStep) -> Result<bool, Fault> {
+        self.take_guard_step(realm, step).await
+    }
+
+    async fn resume_guard(&self, realm: Realm, guarded: Guarded, by: &Author) -> Result<bool, Fault> {
+        self.let_go_on(realm, guarded, by).await
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::trouble::Trouble;
 use crate::tx::Tx;
 use crate::window::{self, Subject};
-use crate::{account, allocation, session, statement, user};
+use crate::{account, allocation, guard, session, statement, user};
 use almoner_domain::account::Pocket;
 use almoner_domain::allocation::{Allocation, AllocationState};
 use almoner_domain::customer::{Customer, User};
@@ -28,6 +28,7 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
     let ancestors = statement::ancestors(tx, &allocation).await?;
     let conditions = std::iter::once(&allocation).chain(&ancestors).filter(|one| !one.conditions.is_empty());
     let conditions = conditions.map(|one| (one.id, one.conditions.clone())).collect();
+    let (guarded, guard) = guard::of_allocation(tx, &allocation, &ancestors).await?;
     Ok(Some(Standing {
         principals: allocation.principals,
         allocation: Some(id),
@@ -39,8 +40,9 @@ pub(crate) async fn of_allocation(tx: &Tx, id: AllocationId) -> Result<Option<St
         expires_at: Some(allocation.expires_at),
         state: allocation.state,
         conditions,
-        suspension: suspension(&subject),
+        suspension: suspension(&subject).or(guarded),
         changes_at: None,
+        guard,
         durability: allocation.durability,
         lines,
         rights: rights(&subject),
@@ -95,6 +97,7 @@ pub(crate) async fn of_subject(
         conditions: Vec::new(),
         suspension: suspension(subject),
         changes_at: subject.subscription.as_ref().and_then(|subscription| subscription.changes_at),
+        guard: None,
         durability: None,
         lines,
         rights: rights(subject),

@@ -10,6 +10,7 @@ use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
+use almoner_domain::guard::{Guard, GuardRules, Guarded};
 use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
@@ -81,7 +82,15 @@ macro_rules! straight {
 straight!(u64, AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId);
 straight!(SessionId, SubscriptionId, UserId, (CustomerId, Option<UserId>), AuditFilter, SessionFilter, MovementFilter);
 straight!(Account, Agent, Session, Allocation, Customer, User, Decision, Feature, Grant, Movement, Plan, PlanVersion);
-straight!(Subscription, Option<EntitlementStatement>, (CustomerId, QuotaWindow), QuotaStatement);
+straight!(
+    Guarded,
+    Guard,
+    (AgentId, GuardRules),
+    Subscription,
+    Option<EntitlementStatement>,
+    (CustomerId, QuotaWindow),
+    QuotaStatement
+);
 
 impl Bent for Page {
     fn asked(self, bug: Bug) -> Self {
@@ -193,6 +202,8 @@ passed_on! { Directory:
     decisions_among(ids: Vec<DecisionId>) -> Vec<Decision>;
     grants_among(ids: Vec<GrantId>) -> Vec<Grant>;
     subscriptions_among(ids: Vec<SubscriptionId>) -> Vec<Subscription>;
+    guards_among(of: Vec<Guarded>) -> Vec<Guard>;
+    guard_rules_among(agents: Vec<AgentId>) -> Vec<(AgentId, GuardRules)>;
     grants_into(accounts: Vec<AccountId>) -> Vec<Grant>;
     accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
 }

@@ -64,6 +64,13 @@ fn changes(card: &str) -> Vec<(&'static str, String, &'static str)> {
             "agent.label",
         ),
         (
+            "setAgentGuard",
+            format!(
+                "setAgentGuard(input: {{ agent: \"support\", denials: {{ spanSeconds: 60, suspend: 9 }} }}) {{ {kept} }}"
+            ),
+            "agent.guard",
+        ),
+        (
             "addCustomer",
             format!("addCustomer(input: {{ externalId: \"c\", name: \"x\" }}) {{ {kept} }}"),
             "customer.add",

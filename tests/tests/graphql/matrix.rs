@@ -49,7 +49,7 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
         "features" => list("features", "id"),
         "plans" => list("plans", "id"),
         "customers" => list("customers", "id users { edges { node { id } } } allocations { edges { node { id } } }"),
-        "agents" => list("agents", "id sessions { edges { node { id } } }"),
+        "agents" => list("agents", "id guard { state since why rules { stops } } sessions { edges { node { id } } }"),
         "allocations" => [
             list("allocations", "id"),
             list(&format!("allocations(filter: {{ customer: \"{customer}\" }})"), "id"),
@@ -187,6 +187,14 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
         "retirePolicy" => vec![format!(
             "retirePolicy(input: {{ policy: \"{policy}\" }}) {{ policy {{ id }} refusals {{ code }} }}"
         )],
+        "setAgentGuard" => vec![format!(
+            "setAgentGuard(input: {{ agent: \"{agent}\", repeats: {{ spanSeconds: 60, suspend: 2 }} }}) \
+             {{ agent {{ id }} refusals {{ code }} }}"
+        )],
+        "resumeAgent" => {
+            vec![format!("resumeAgent(agent: \"{agent}\") {{ agent {{ id }} refusals {{ code }} }}")]
+        }
+        "resumeAllocation" => id_of(field, card, "allocation { id guard { why } } refusals { code }"),
         "labelAgent" => vec![format!(
             "labelAgent(input: {{ agent: \"{agent}\", labels: [] }}) {{ agent {{ id }} refusals {{ code }} }}"
         )],

@@ -150,6 +150,32 @@ fn cases() -> Vec<Case> {
             &["user"],
         ),
         ("registerAgent", json!({ "externalId": "catalogue", "name": "x" }), "TAKEN", &["externalId"]),
+        (
+            "setAgentGuard",
+            json!({ "agent": "nobody", "repeats": { "spanSeconds": 60, "watch": 9 } }),
+            "NOT_FOUND",
+            &["agent"],
+        ),
+        (
+            "setAgentGuard",
+            json!({ "agent": "support", "repeats": { "spanSeconds": 0, "watch": 9 } }),
+            "INVALID",
+            &["repeats", "spanSeconds"],
+        ),
+        ("setAgentGuard", json!({ "agent": "support", "denials": { "spanSeconds": 60 } }), "INVALID", &["denials"]),
+        (
+            "setAgentGuard",
+            json!({ "agent": "support", "burn": { "spanSeconds": 60, "watch": 900, "suspend": 800 } }),
+            "INVALID",
+            &["burn"],
+        ),
+        (
+            "setAgentGuard",
+            json!({ "agent": "support", "repeats": { "spanSeconds": 60, "watch": -1 } }),
+            "INVALID",
+            &["repeats"],
+        ),
+        ("setAgentGuard", json!({ "agent": "support", "intervalSeconds": 3601 }), "INVALID", &["intervalSeconds"]),
         ("publishPlan", terms(json!({ "effectiveFrom": "2001-01-01T00:00:00Z" })), "INVALID", &["effectiveFrom"]),
         ("publishPlan", terms(json!({ "effectiveFrom": "soon" })), "INVALID", &["effectiveFrom"]),
         (

@@ -7,6 +7,7 @@ mod carving;
 mod conditions;
 mod feature;
 mod grant;
+mod guard;
 mod key;
 mod plan;
 mod plan_change;
@@ -37,6 +38,7 @@ pub(crate) struct Mutation(
     grant::GrantMutation,
     removal::RemovalMutation,
     agent::AgentMutation,
+    guard::GuardMutation,
     allocation::AllocationMutation,
     key::KeyMutation,
     webhook::WebhookMutation,
@@ -57,6 +59,7 @@ impl Mutation {
             grant::GrantMutation,
             removal::RemovalMutation,
             agent::AgentMutation,
+            guard::GuardMutation,
             allocation::AllocationMutation,
             key::KeyMutation,
             webhook::WebhookMutation,

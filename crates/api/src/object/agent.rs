@@ -1,6 +1,6 @@
 //! Agents and the sessions they run.
 
-use super::{there, wire_id};
+use super::{AgentGuardObject, there, wire_id};
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
 use crate::lists::SessionsOf;
@@ -31,6 +31,11 @@ impl AgentNode {
     /// Labels, by which policies find it.
     async fn labels(&self) -> Vec<&str> {
         self.0.labels.iter().map(Label::as_str).collect()
+    }
+
+    /// How far the runaway guard has gone with it, and by which rules.
+    async fn guard(&self) -> AgentGuardObject {
+        AgentGuardObject(self.0.id)
     }
 
     /// Its runs and tasks, newest first.

@@ -1,8 +1,8 @@
 //! Allocations: prepaid cards for one agent, one session, one window, one scope.
 
 use super::{
-    AgentNode, BalanceObject, BusinessHoursObject, CustomerNode, DecisionNode, DurabilityName, FeatureNode,
-    MovementNode, PaceObject, SessionNode, UserNode, decimal, instant, there, wire_id,
+    AgentNode, AllocationGuardObject, BalanceObject, BusinessHoursObject, CustomerNode, DecisionNode, DurabilityName,
+    FeatureNode, MovementNode, PaceObject, SessionNode, UserNode, decimal, instant, there, wire_id,
 };
 use crate::asker::asker;
 use crate::cursor::{Asked, Listing, list, page_cost};
@@ -76,6 +76,11 @@ impl AllocationNode {
     /// The agent it serves.
     async fn agent(&self, context: &Context<'_>) -> Result<AgentNode> {
         Ok(AgentNode(there(asker(context)?.loader.load_one(self.0.agent).await?)?))
+    }
+
+    /// How far the runaway guard has gone with it.
+    async fn guard(&self) -> AllocationGuardObject {
+        AllocationGuardObject(self.0.id)
     }
 
     /// The session it is for.

@@ -218,6 +218,7 @@ impl<'e> Books<'e> {
             | Event::GrantExpiring(_)
             | Event::GrantExpired(_)
             | Event::SubscriptionChanged(..)
+            | Event::Guarded(..)
             | Event::EndpointDisabled(_)
             | Event::Test(_) => None,
         };

@@ -5,6 +5,7 @@ use crate::audit::AuditEntry;
 use crate::customer::{Customer, Role, User};
 use crate::fault::Fault;
 use crate::feature::Feature;
+use crate::guard::GuardRules;
 use crate::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, PolicyId, SubscriptionId, UserId};
 use crate::key::ApiKey;
 use crate::plan::{Plan, PlanVersion};
@@ -159,6 +160,8 @@ pub trait Agents: Send {
     async fn by_id(&mut self, id: AgentId) -> Result<Option<Agent>, Fault>;
     /// Gives one these labels and no others; false where there is none.
     async fn label(&mut self, id: AgentId, labels: &BTreeSet<Label>) -> Result<bool, Fault>;
+    /// Guards one by these rules, or by none; the realm must have it.
+    async fn set_guard(&mut self, id: AgentId, rules: Option<&GuardRules>) -> Result<(), Fault>;
     /// Removes an agent without a history; false where there is none, `InUse` where something points to it.
     async fn remove(&mut self, id: AgentId) -> Result<bool, Fault>;
 }

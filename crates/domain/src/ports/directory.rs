@@ -9,6 +9,7 @@ use crate::decision::Decision;
 use crate::fault::Fault;
 use crate::feature::Feature;
 use crate::grant::Grant;
+use crate::guard::{Guard, GuardRules, Guarded};
 use crate::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, KeyId, PlanId, PlanVersionId,
     SessionId, SubscriptionId, UserId,
@@ -119,6 +120,10 @@ pub trait Directory: Send + Sync {
     async fn grants_among(&self, realm: Realm, ids: Vec<GrantId>) -> Result<Vec<Grant>, Fault>;
     /// Those of these subscriptions that the realm has, in any order.
     async fn subscriptions_among(&self, realm: Realm, ids: Vec<SubscriptionId>) -> Result<Vec<Subscription>, Fault>;
+    /// How far the runaway guard has gone with these, in any order. Those that it never took a step with are left out.
+    async fn guards_among(&self, realm: Realm, of: Vec<Guarded>) -> Result<Vec<Guard>, Fault>;
+    /// What these agents are guarded by, in any order. Those without rules are left out.
+    async fn guard_rules_among(&self, realm: Realm, agents: Vec<AgentId>) -> Result<Vec<(AgentId, GuardRules)>, Fault>;
     /// Grants into these accounts, each account's oldest first.
     async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault>;
     /// Those of these accounts that the realm has, in any order.

@@ -1,5 +1,6 @@
 //! The gates beside the control plane.
 
+use crate::guard::Guarded;
 use crate::id::{AccountId, AllocationId};
 use crate::tenant::Realm;
 use async_trait::async_trait;
@@ -17,4 +18,7 @@ pub trait Gates: Send + Sync {
     /// An allocation, and with it all below it, has ended: nothing more comes out of any of them here, and what is held of them
     /// goes back to the ledger, as far as it can be reached.
     async fn ended(&self, realm: Realm, id: AllocationId);
+
+    /// The guard of an agent or an allocation is not as it was: what is decided here from now on goes by what the store says.
+    async fn guard_changed(&self, realm: Realm, guarded: Guarded);
 }

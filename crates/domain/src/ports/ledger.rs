@@ -7,6 +7,7 @@ use crate::conditions::Conditions;
 use crate::decision::{Decision, KeyMark};
 use crate::fault::Fault;
 use crate::feature::{Durability, ExcessRule};
+use crate::guard::{GuardStep, Guarded};
 use crate::hold::Hold;
 use crate::id::{AgentId, AllocationId, CustomerId, FeatureId, HoldId, LeaseId, NodeId, UserId};
 use crate::lease::{Incarnation, Lease, LeaseReply, LeaseReport};
@@ -14,7 +15,7 @@ use crate::ledger::{CarveRefusal, HoldOrder};
 use crate::policy::PolicyRefusal;
 use crate::principal::Principals;
 use crate::scope::Scope;
-use crate::standing::Standing;
+use crate::standing::{Standing, Suspension};
 use crate::statement::AllocationStatement;
 use crate::tenant::Realm;
 use crate::text::{Name, Named};
@@ -150,6 +151,8 @@ pub enum SessionAnswer {
         /// For whom.
         whom: Principals,
     },
+    /// Its agent is stopped, so nothing is made for it.
+    Stopped(Suspension, Principals),
     /// Refused to them by a law.
     Refused(CarveRefusal, Principals),
 }
@@ -249,4 +252,11 @@ pub trait Ledger: Send + Sync {
 
     /// Declares a lease in doubt as spent, signed by who does; false where there is none in doubt by that id.
     async fn forfeit(&self, realm: Realm, lease: LeaseId, by: &Author) -> Result<bool, Fault>;
+
+    /// Takes a step of the runaway guard: kept, announced and told to every gate. False where it goes nowhere: it was taken before,
+    /// a higher one was, a person let it go on meanwhile, or the realm has no such agent or allocation.
+    async fn step_guard(&self, realm: Realm, step: &GuardStep) -> Result<bool, Fault>;
+
+    /// Lets an agent or an allocation go on that the runaway guard has a hold on, signed by who does. False where nothing holds it.
+    async fn resume_guard(&self, realm: Realm, guarded: Guarded, by: &Author) -> Result<bool, Fault>;
 }

@@ -44,6 +44,10 @@ pub(super) fn wire(told: &Happening) -> String {
             );
         }
         Topic::Grant(told) => return format!("{kind} of {}: {}", told.customer.external_id, told.grant.amount.get()),
+        Topic::Guard(told) => {
+            let whom = told.seen_in.as_ref().map_or("nobody", |seen| seen.customer.external_id.as_str());
+            return format!("{kind}: {} for {whom}: {}", told.agent.external_id, told.step.why);
+        }
         Topic::Endpoint(endpoint) => return format!("{kind}: {}", endpoint.url.host()),
         Topic::Trial(_) => return kind.to_owned(),
     };
@@ -154,7 +158,7 @@ fn missed(w: &World, again_in_s: u64) -> Attempted {
     Attempted { status: Some(500), error: Some("busy".to_owned()), then, exchange }
 }
 
-async fn payloads(w: &World) -> BTreeSet<String> {
+pub(super) async fn payloads(w: &World) -> BTreeSet<String> {
     all(w).await.into_iter().map(|one| one.payload).collect()
 }
 

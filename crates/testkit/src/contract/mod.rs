@@ -37,6 +37,7 @@ pub mod allotting;
 pub mod conditions;
 pub mod timing;
 pub mod delivering;
+pub mod guarding;
 pub mod pruning;
 
 pub use hand::{GateHand, LeaseHand};

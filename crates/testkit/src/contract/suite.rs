@@ -233,6 +233,15 @@ macro_rules! contract_suite {
                 what_may_be_in_use_is_not_idle
                 what_is_used_below_is_not_idle
                 what_a_gate_keeps_without_use_lies_idle;
+            guarding:
+                a_step_is_kept_once_and_only_upwards
+                what_is_stopped_is_stopped_with_all_below_it
+                a_stopped_agent_is_stopped_everywhere
+                who_is_let_go_on_begins_anew
+                rules_are_told_to_gates_as_they_were_set
+                each_step_is_announced_with_whom_it_is_about
+                first_steps_at_once_are_one
+                another_realms_guard_is_its_own;
             delivering:
                 an_entry_becomes_one_delivery_however_many_pump
                 nothing_is_kept_for_who_does_not_listen

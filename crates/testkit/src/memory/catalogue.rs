@@ -4,6 +4,7 @@ use almoner_domain::agent::Agent;
 use almoner_domain::calendar::Window;
 use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::Feature;
+use almoner_domain::guard::GuardRules;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::plan::{Offer, Plan, PlanVersion};
@@ -14,6 +15,7 @@ use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::text::Named;
 use almoner_domain::time::Timestamp;
 use almoner_domain::webhook::WebhookEndpoint;
+use std::collections::BTreeMap;
 
 /// One realm's catalogue.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub(super) struct Catalogue {
     pub(super) customers: Vec<Customer>,
     pub(super) users: Vec<User>,
     pub(super) agents: Vec<Agent>,
+    /// What agents are guarded by.
+    pub(super) guard_rules: BTreeMap<AgentId, GuardRules>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) entitlements: Vec<Entitlement>,
     pub(super) changes: Vec<PlanChange>,

@@ -15,6 +15,7 @@ use almoner_domain::decision::{Decision, Verdict};
 use almoner_domain::fault::Fault;
 use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
+use almoner_domain::guard::{Guard, GuardRules, Guarded};
 use almoner_domain::id::{
     AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
@@ -179,6 +180,16 @@ impl Directory for MemoryStore {
     async fn subscriptions_among(&self, realm: Realm, ids: Vec<SubscriptionId>) -> Result<Vec<Subscription>, Fault> {
         let (core, _) = self.here("subscriptions_among")?;
         Ok(among(core.kept(realm, |c| &c.subscriptions), |subscription| subscription.id, &ids))
+    }
+
+    async fn guards_among(&self, realm: Realm, of: Vec<Guarded>) -> Result<Vec<Guard>, Fault> {
+        let (core, _) = self.here("guards_among")?;
+        Ok(core.rows.guards.seen(core.eye(realm)).filter(|guard| of.contains(&guard.guarded)).cloned().collect())
+    }
+
+    async fn guard_rules_among(&self, realm: Realm, agents: Vec<AgentId>) -> Result<Vec<(AgentId, GuardRules)>, Fault> {
+        let (core, _) = self.here("guard_rules_among")?;
+        Ok(core.guard_rules(realm, &agents))
     }
 
     async fn grants_into(&self, realm: Realm, accounts: Vec<AccountId>) -> Result<Vec<Grant>, Fault> {

@@ -3,8 +3,10 @@
 use super::rows::Rows;
 use super::table::Eye;
 use almoner_domain::account::{Account, AccountOwner};
-use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
-use almoner_domain::id::{AccountId, AllocationId, GrantId, SubscriptionId};
+use almoner_domain::happening::{
+    About, Granted, Happening, HappeningKind, Holder, Line, SeenIn, Stepped, Subscribed, Topic,
+};
+use almoner_domain::id::{AccountId, AllocationId, GrantId, GuardStepId, SubscriptionId};
 use almoner_domain::notice::{Event, Notice};
 use almoner_domain::principal::Principals;
 use almoner_domain::subscription::SubscriptionStep;
@@ -24,6 +26,7 @@ impl Rows {
             Event::SubscriptionChanged(id, step) => {
                 (Kind::SubscriptionChanged, Topic::Subscription(Box::new(self.subscribed(eye, id, step)?)))
             }
+            Event::Guarded(id, state) => (Kind::of_guard(state), Topic::Guard(Box::new(self.stepped(eye, id)?))),
             Event::AllocationCreated(id) | Event::AllocationEnded(id, _) => {
                 (Kind::parse(notice.event.parts().0)?, Topic::Units(Box::new(self.about_allocation(eye, id)?)))
             }
@@ -60,6 +63,22 @@ impl Rows {
             subscription,
             step: Some(step),
         })
+    }
+
+    fn stepped(&self, eye: Eye, id: GuardStepId) -> Option<Stepped> {
+        let known = self.catalogue(eye.realm)?;
+        let step = self.guard_steps.find(eye, id)?.clone();
+        let seen_in = step.allocation.and_then(|id| {
+            let allocation = self.allocations.find(eye, id)?.clone();
+            let whom = allocation.principals;
+            Some(SeenIn {
+                customer: known.customers.iter().find(|customer| customer.id == whom.customer)?.clone(),
+                user: known.users.iter().find(|user| Some(user.id) == whom.user).cloned(),
+                session: whom.session.and_then(|id| self.sessions.find(eye, id).cloned()),
+                allocation,
+            })
+        });
+        Some(Stepped { agent: known.agents.iter().find(|agent| agent.id == step.agent)?.clone(), seen_in, step })
     }
 
     /// Of one kind where an allocation owns the account, else of the other.

@@ -25,6 +25,7 @@ mod trail;
 mod page;
 mod directory;
 mod lists;
+mod guard;
 mod happening;
 mod deliveries;
 mod usage;

@@ -63,6 +63,9 @@ impl Core {
         if subject.is_paused() {
             return Ok(SessionAnswer::Refused(CarveRefusal::Paused, whom));
         }
+        if let Some(stopped) = self.stops(eye, agent.id) {
+            return Ok(SessionAnswer::Stopped(stopped, whom));
+        }
 
         let accounts = policy
             .lines

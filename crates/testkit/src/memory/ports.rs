@@ -10,6 +10,7 @@ use almoner_domain::decision::Decision;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
+use almoner_domain::guard::{GuardStep, Guarded};
 use almoner_domain::id::{AllocationId, GrantId, HoldId, LeaseId, NodeId};
 use almoner_domain::key::{ApiKey, KeyHash};
 use almoner_domain::lease::{Incarnation, Lease, LeaseReply};
@@ -135,6 +136,16 @@ impl Ledger for MemoryStore {
     async fn forfeit(&self, realm: Realm, lease: LeaseId, by: &Author) -> Result<bool, Fault> {
         let (mut core, now) = self.here("forfeit")?;
         core.forfeit_by(Pen { now, realm, by }, lease)
+    }
+
+    async fn step_guard(&self, realm: Realm, step: &GuardStep) -> Result<bool, Fault> {
+        let (mut core, now) = self.here("step_guard")?;
+        Ok(core.step_guard(now, realm, step))
+    }
+
+    async fn resume_guard(&self, realm: Realm, guarded: Guarded, by: &Author) -> Result<bool, Fault> {
+        let (mut core, now) = self.here("resume_guard")?;
+        Ok(core.resume_guard(Pen { now, realm, by }, guarded))
     }
 }
 

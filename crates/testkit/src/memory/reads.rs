@@ -62,6 +62,7 @@ impl Core {
         let above = chain.iter().filter_map(|id| self.rows.allocations.find(eye, *id));
         let conditions = std::iter::once(allocation).chain(above).filter(|one| !one.conditions.is_empty());
         let conditions = conditions.map(|one| (one.id, one.conditions.clone())).collect();
+        let (guarded, guard) = self.guarding(eye, allocation);
         Some(Standing {
             principals: allocation.principals,
             allocation: Some(id),
@@ -71,9 +72,10 @@ impl Core {
             not_before: allocation.not_before,
             expires_at: Some(allocation.expires_at),
             state: allocation.state,
-                conditions,
-            suspension: paused(catalogue.running(customer, now)),
+            conditions,
+            suspension: paused(catalogue.running(customer, now)).or(guarded),
             changes_at: None,
+            guard,
             durability: allocation.durability,
             lines: accounts.map(|account| standing_line(account, Level::Allocation, None)).collect(),
             rights: rights(catalogue.entitled(customer, now).roots()),
@@ -108,9 +110,10 @@ impl Core {
             not_before: None,
             expires_at: subject.entitled.subscription.as_ref().and_then(|subscription| subscription.ended_at),
             state: AllocationState::Active,
-                conditions: Vec::new(),
+            conditions: Vec::new(),
             suspension: paused(subject.entitled.subscription.as_ref()),
             changes_at: subject.entitled.subscription.as_ref().and_then(|subscription| subscription.changes_at),
+            guard: None,
             durability: None,
             lines,
             rights: rights(subject.entitled.roots()),

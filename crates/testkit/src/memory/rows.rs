@@ -12,10 +12,11 @@ use almoner_domain::audit::AuditEntry;
 use almoner_domain::decision::Decision;
 use almoner_domain::delivery::Attempt;
 use almoner_domain::grant::Grant;
+use almoner_domain::guard::{Guard, GuardStep, Guarded};
 use almoner_domain::hold::Hold;
 use almoner_domain::id::{
-    AccountId, AllocationId, AttemptId, AuditId, DecisionId, DeliveryId, GrantId, HoldId, LeaseId, NodeId, NoticeId,
-    SessionId,
+    AccountId, AllocationId, AttemptId, AuditId, DecisionId, DeliveryId, GrantId, GuardStepId, HoldId, LeaseId, NodeId,
+    NoticeId, SessionId,
 };
 use almoner_domain::lease::Lease;
 use almoner_domain::ledger::Books;
@@ -58,6 +59,9 @@ pub(super) struct Rows {
     pub(super) counted: Vec<(Realm, Decision)>,
     pub(super) grants: Table<GrantId, Grant>,
     pub(super) audit: Table<AuditId, AuditEntry>,
+    /// How far the runaway guard has gone, and each step of it.
+    pub(super) guards: Table<Guarded, Guard>,
+    pub(super) guard_steps: Table<GuardStepId, GuardStep>,
     pub(super) movements: Vec<(Realm, Movement)>,
     pub(super) notices: Vec<(Realm, Notice)>,
     /// When a pump went through an entry of the outbox.

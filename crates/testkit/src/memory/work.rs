@@ -9,6 +9,7 @@ use almoner_domain::audit::AuditEntry;
 use almoner_domain::customer::{Customer, Role, User};
 use almoner_domain::fault::{Fault, FaultKind};
 use almoner_domain::feature::Feature;
+use almoner_domain::guard::GuardRules;
 use almoner_domain::id::{AgentId, CustomerId, FeatureId, KeyId, PlanId, PolicyId, SubscriptionId, UserId};
 use almoner_domain::key::ApiKey;
 use almoner_domain::notice::{Change, Notice};
@@ -71,6 +72,8 @@ pub(super) struct MemoryWork {
     catalogue: Catalogue,
     changed: bool,
     keys_changed: bool,
+    /// Agents whose rules were set.
+    guarded: Vec<AgentId>,
     /// Entries of the audit trail.
     audit: Vec<AuditEntry>,
     /// Entries for the outbox.
@@ -91,6 +94,7 @@ impl MemoryWork {
             catalogue,
             changed: false,
             keys_changed: false,
+            guarded: Vec::new(),
             audit: Vec::new(),
             notices: Vec::new(),
             deeds: Vec::new(),
@@ -185,6 +189,7 @@ impl Work for MemoryWork {
         if self.keys_changed {
             core.rows.changes.push((self.realm, Change::Keys));
         }
+        core.rows.changes.extend(self.guarded.into_iter().map(|agent| (self.realm, Change::Agent(agent))));
         let eye = core.eye(self.realm);
         self.audit.into_iter().for_each(|entry| core.rows.audit.put(eye, entry.id, entry));
         core.rows.announce(eye, self.notices);
@@ -381,9 +386,18 @@ impl Agents for MemoryWork {
         agent.labels = labels.clone();
         Ok(true)
     }
+    async fn set_guard(&mut self, id: AgentId, rules: Option<&GuardRules>) -> Result<(), Fault> {
+        match rules {
+            Some(rules) => self.catalogue.guard_rules.insert(id, *rules),
+            None => self.catalogue.guard_rules.remove(&id),
+        };
+        self.guarded.push(id);
+        Ok(())
+    }
     async fn remove(&mut self, id: AgentId) -> Result<bool, Fault> {
         let runs = self.store.core().rows.sessions.all().any(|(_, session)| session.agent == id);
         unused("remove_agent", runs)?;
+        self.catalogue.guard_rules.remove(&id);
         self.changed = true;
         Ok(removed(&mut self.catalogue.agents, |agent| agent.id == id))
     }

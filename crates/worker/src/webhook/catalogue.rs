@@ -75,6 +75,10 @@ fn data(kind: HappeningKind) -> Value {
             ("change", nullable(step())),
             ("subscription", subscription()),
         ]),
+        Kind::AgentWatched => guard("watch"),
+        Kind::AgentThrottled => guard("throttled"),
+        Kind::AgentSuspended => guard("suspended"),
+        Kind::AgentResumed => guard("calm"),
         Kind::EndpointDisabled => object(&[("endpoint", endpoint())]),
         Kind::Test => object(&[("message", text("A sentence for people.", "This is a test: the endpoint hears."))]),
     }
@@ -85,11 +89,6 @@ fn of_allocation(state: &str, more: (&str, Value)) -> Value {
     let mut data = whose("The organisation whose units they are.");
     let states = json!({ "enum": ["active", "closed", "expired", "revoked"], "examples": [state],
         "description": "Where it stood when this was prepared." });
-    let session = object(&[
-        ("id", id("ses", "Our id.")),
-        ("kind", text("What kind of run or task.", "task")),
-        ("key", text("Which of that kind.", "catalog-2026-11")),
-    ]);
     let parts = object(&[
         (
             "sequence",
@@ -99,11 +98,43 @@ fn of_allocation(state: &str, more: (&str, Value)) -> Value {
         ),
         ("allocation", object(&[("id", id("alc", "The allocation's id.")), ("state", states)])),
         ("agent", named("agt", "The software that acts for them.")),
-        ("session", session),
+        ("session", session()),
         more,
     ]);
     merge(&mut data, parts);
     data
+}
+
+fn session() -> Value {
+    object(&[
+        ("id", id("ses", "Our id.")),
+        ("kind", text("What kind of run or task.", "task")),
+        ("key", text("Which of that kind.", "catalog-2026-11")),
+    ])
+}
+
+/// Of the runaway guard: the state that the step led to.
+fn guard(state: &str) -> Value {
+    let or_none = |of: Value| json!({ "anyOf": [of, { "type": "null" }] });
+    let stopped = json!({ "enum": ["agent", "allocation"], "examples": ["allocation"], "description":
+        "What the agent's rules stop: one allocation with all that was carved from it, or the agent in all that it does." });
+    let of = object(&[("id", id("alc", "The allocation's id."))]);
+    object(&[
+        ("agent", named("agt", "The software.")),
+        ("stopped", stopped),
+        ("state", json!({ "const": state, "description": "Where it stands from then on." })),
+        (
+            "why",
+            text(
+                "Why, in a sentence without its end; where it goes on, why it had been held.",
+                "the same call came 40 times within a minute",
+            ),
+        ),
+        ("allocation", or_none(of)),
+        ("customer", or_none(named("cus", "The organisation whose allocation it is."))),
+        ("user", or_none(named("usr", "The person, where it is one's."))),
+        ("session", or_none(session())),
+    ])
 }
 
 /// The customer, the user where it is one's, and until when.

@@ -2,9 +2,12 @@
 //! the feature's unit, as texts; instants are RFC 3339 in UTC.
 
 use almoner_domain::account::Pocket;
-use almoner_domain::customer::Customer;
+use almoner_domain::agent::{Agent, Session};
+use almoner_domain::customer::{Customer, User};
 use almoner_domain::feature::FeatureKind;
-use almoner_domain::happening::{About, Granted, Happening, HappeningKind, Holder, Line, Subscribed, Topic};
+use almoner_domain::happening::{
+    About, Granted, Happening, HappeningKind, Holder, Line, SeenIn, Stepped, Subscribed, Topic,
+};
 use almoner_domain::subscription::SubscriptionStep;
 use almoner_domain::text::Name;
 use almoner_domain::units::Units;
@@ -17,6 +20,7 @@ pub fn wire(happening: &Happening) -> String {
         Topic::Units(about) => units(happening, about),
         Topic::Grant(told) => grant(told),
         Topic::Subscription(told) => subscription(told),
+        Topic::Guard(told) => guard(told),
         Topic::Endpoint(endpoint) => disabled(endpoint),
         Topic::Trial(_) => json!({ "message": "This is a test: the endpoint hears." }),
     };
@@ -26,6 +30,34 @@ pub fn wire(happening: &Happening) -> String {
 fn customer(customer: &Customer) -> Value {
     json!({
         "id": customer.id.to_string(), "external_id": customer.external_id.as_str(), "name": customer.name.as_str(),
+    })
+}
+
+fn user(user: &User) -> Value {
+    json!({ "id": user.id.to_string(), "external_id": user.external_id.as_str(), "name": user.name.as_str() })
+}
+
+fn agent(agent: &Agent) -> Value {
+    json!({ "id": agent.id.to_string(), "external_id": agent.external_id.as_str(), "name": agent.name.as_str() })
+}
+
+fn session(session: &Session) -> Value {
+    json!({ "id": session.id.to_string(), "kind": session.name.kind.as_str(), "key": session.name.key.as_str() })
+}
+
+fn guard(told: &Stepped) -> Value {
+    let Stepped { step, agent: of, seen_in } = told;
+    let seen_in = seen_in.as_ref();
+    let member = |told: fn(&SeenIn) -> Option<Value>| seen_in.and_then(told);
+    json!({
+        "agent": agent(of),
+        "stopped": step.guarded.stopped().as_str(),
+        "state": step.state.as_str(),
+        "why": step.why,
+        "allocation": member(|seen| Some(json!({ "id": seen.allocation.id.to_string() }))),
+        "customer": member(|seen| Some(customer(&seen.customer))),
+        "user": member(|seen| seen.user.as_ref().map(user)),
+        "session": member(|seen| seen.session.as_ref().map(session)),
     })
 }
 
@@ -85,26 +117,17 @@ fn disabled(endpoint: &WebhookEndpoint) -> Value {
 }
 
 fn units(happening: &Happening, about: &About) -> Value {
-    let user = about.user.as_ref();
     let mut data = json!({
         "customer": customer(&about.customer),
-        "user": user.map(|user| json!({
-            "id": user.id.to_string(), "external_id": user.external_id.as_str(), "name": user.name.as_str(),
-        })),
+        "user": about.user.as_ref().map(user),
         "window_end": about.window_end.map(|at| at.to_string()),
     });
     match &about.holder {
         Holder::Allocation(allocation) => {
             data["sequence"] = json!(happening.sequence);
             data["allocation"] = json!({ "id": allocation.id.to_string(), "state": allocation.state.as_str() });
-            data["agent"] = json!(about.agent.as_ref().map(|agent| json!({
-                "id": agent.id.to_string(), "external_id": agent.external_id.as_str(), "name": agent.name.as_str(),
-            })));
-            data["session"] = json!(about.session.as_ref().map(|session| json!({
-                "id": session.id.to_string(),
-                "kind": session.name.kind.as_str(),
-                "key": session.name.key.as_str(),
-            })));
+            data["agent"] = json!(about.agent.as_ref().map(agent));
+            data["session"] = json!(about.session.as_ref().map(session));
         }
         Holder::Entitlement(id) => data["entitlement"] = json!({ "id": id.to_string() }),
     }
