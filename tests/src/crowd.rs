@@ -114,7 +114,8 @@ impl Crowd {
             period: UsagePeriod::Never,
             beyond: Default::default(),
         };
-        let terms = plans::NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines: vec![(key, quota)] };
+        let terms =
+            plans::NewTerms { effective_from: None, price: None, live_rule: LiveRule::Keep, lines: vec![(key, quota)] };
         plans::publish(&staff, &app, &external("all"), terms).await.expect("a version");
         let mut crowd = Self {
             gate: store.enlist(NodeId::from_uuid(uuid_of(1))).await.expect("a gate"),

@@ -19,8 +19,8 @@ use almoner_domain::happening::{
     About, Granted, Happening, HappeningKind, Holder, Line, SeenIn, Stepped, Subscribed, Topic,
 };
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, GrantId, GuardStepId, Id, PlanId, PlanVersionId,
-    SessionId, SubscriptionId, UserId,
+    AccountId, AgentId, AllocationId, CustomerId, EndpointId, FeatureId, GrantId, GuardStepId, Id, PlanId,
+    PlanVersionId, SessionId, SubscriptionId, UserId,
 };
 use almoner_domain::notice::{ACCOUNT_EXHAUSTED, ACCOUNT_THRESHOLD};
 use almoner_domain::plan::Plan;

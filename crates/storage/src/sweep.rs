@@ -104,7 +104,14 @@ impl SqlStore {
         let turned: Turned =
             self.stroke(due.windows, TURN_MAX, |tx, ids| Box::pin(async move { turn(tx, &ids).await })).await?;
         let resets = turned.opened + changed.opened;
-        Ok(Swept { allocations: allocations + idle, holds, leases, windows: turned.closed, resets, changes: changed.made })
+        Ok(Swept {
+            allocations: allocations + idle,
+            holds,
+            leases,
+            windows: turned.closed,
+            resets,
+            changes: changed.made,
+        })
     }
 
     async fn stroke<I, T>(&self, found: Vec<(Realm, I)>, at_once: usize, stroke: Stroke<I, T>) -> Result<T, Fault>
