@@ -5,6 +5,8 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::{App as Web, test};
 use almoner_app::agents::{self, NewAgent};
 use almoner_app::customers::{self, NewCustomer};
+use almoner_app::plan_changes::{self, NewPlanChange};
+use almoner_app::plans::{self, NewPlan, NewTerms};
 use almoner_app::policies::{self, NewPolicy, NewPolicyLine, NewSelector};
 use almoner_app::subscriptions::{self, NewSubscription};
 use almoner_app::{App, image_shop};
@@ -13,11 +15,15 @@ use almoner_domain::caller::{Caller, Who};
 use almoner_domain::conditions::Conditions;
 use almoner_domain::entropy::Entropy;
 use almoner_domain::id::{Id, NodeId};
+use almoner_domain::period::UsagePeriod;
+use almoner_domain::plan::{Beyond, LiveRule, Offer};
+use almoner_domain::plan_change::When;
 use almoner_domain::ports::Ledger;
 use almoner_domain::scope::Scope;
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::text::{ExternalId, FeatureKey, Label, Name, Named, SessionKind};
 use almoner_domain::time::{Clock, DAY, Timestamp};
+use almoner_domain::units::Units;
 use almoner_domain::zone::Zone;
 use almoner_gate::journal::FolderDisk;
 use almoner_gate::{Gate, GateConfig, GateParts};
@@ -25,6 +31,7 @@ use almoner_server::SystemClock;
 use almoner_storage::{SqlStore, StoreOptions};
 use almoner_testkit::{MockClock, SeededEntropy};
 use almoner_tests::chance::seed;
+use almoner_tests::in_process::desk;
 use almoner_tests::{Database, Decision, Dice, books, on_each_database, program};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -125,11 +132,12 @@ impl Month {
             // The first is the example's own.
             let _ = customers::add(&self.staff, &self.app, new).await;
             let customer = Named::External(external(customer));
-            let _ = subscriptions::cancel(&self.staff, &self.app, &customer).await;
+            let none = NewPlanChange { customer: customer.clone(), to: None, when: When::Now };
+            let _ = plan_changes::change(&self.staff, &desk(&self.store), none).await;
             // What began a year ago has turned each month since.
             let since = begin.as_micros() - 365 * DAY + i64::try_from(day).unwrap_or_default() * DAY;
             let calendar = Calendar::new(Timestamp::from_micros(since), "Europe/Berlin").expect("a calendar");
-            let new = NewSubscription { customer, plan: external("pro"), calendar };
+            let new = NewSubscription { customer, plan: external("pro"), calendar, trial: None };
             subscriptions::subscribe(&self.staff, &self.app, new).await.expect("it is subscribed");
             for (place, agent) in own.into_iter().enumerate() {
                 let labels =
@@ -315,8 +323,24 @@ async fn a_month_ends_with_every_unit_accounted_for(database: Database) {
     month.store.close().await.expect("the store closes");
 }
 
-/// Half the images from now on, for one of them; cards that are out shrink.
-async fn smaller(_month: &Month) {}
+/// Fewer images from now on, for one of them; cards that are out shrink.
+async fn smaller(month: &Month) {
+    let (staff, app) = (&month.staff, &month.app);
+    plans::create(staff, app, NewPlan { external_id: external("lite"), name: name("Lite") }).await.expect("a plan");
+    let quota = |key: &str, count: i64| {
+        let amount = Units::new(count).expect("units");
+        let offer = Offer::Quota { amount, period: UsagePeriod::MONTH, beyond: Beyond::default() };
+        (FeatureKey::parse(key).expect("a key"), offer)
+    };
+    let lines = vec![quota("image.generate", 300), quota("image.upload", 500), quota(CREDITS, 500_000)];
+    let terms = NewTerms { effective_from: None, price: None, live_rule: LiveRule::Shrink, lines };
+    plans::publish(staff, app, &external("lite"), terms).await.expect("terms");
+    let customer = Named::External(external("bolt-foods"));
+    let new = NewPlanChange { customer, to: Some(external("lite")), when: When::Now };
+    let changed = plan_changes::change(staff, &desk(&month.store), new).await.expect("it is changed");
+    let lowered = changed.effects.features.iter().any(|feature| !feature.shift.taken_back.is_zero());
+    assert!(lowered, "{:?}", changed.effects);
+}
 
 /// The statements that the real program prints are what clients remember, agent by agent, and people can read them.
 fn compare(month: &Month, customer: &str, own: &[&str], folder: &Path, database: Option<&str>, seed: u64) {

@@ -84,14 +84,21 @@ pub(crate) async fn add(tx: &Tx, entitlements: &[Entitlement]) -> Result<(), Tro
 
 /// Gives entitlements that go on to another subscription, with what it offers.
 pub(crate) async fn move_on(tx: &Tx, entitlements: &[Entitlement]) -> Result<(), Trouble> {
-    let rows: Vec<Model> = entitlements.iter().map(row).collect();
+    let rows = entitlements.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     tx.insert::<Entity>(&rows, Clash::Update(&MOVING)).await?;
     Ok(())
 }
 
 /// What of an entitlement changes when it goes on by another plan.
-const MOVING: [Column; 6] =
-    [Column::SubscriptionId, Column::Offer, Column::ValueInteger, Column::ValueText, Column::Amount, Column::Period];
+const MOVING: [Column; 7] = [
+    Column::SubscriptionId,
+    Column::Offer,
+    Column::ValueInteger,
+    Column::ValueText,
+    Column::Amount,
+    Column::Period,
+    Column::Beyond,
+];
 
 /// All that a subscription gives.
 pub(crate) async fn of_subscription(tx: &Tx, subscription: SubscriptionId) -> Result<Vec<Entitlement>, Trouble> {

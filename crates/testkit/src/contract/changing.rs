@@ -10,13 +10,14 @@ use almoner_domain::account::Pocket;
 use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::AuthorRole;
 use almoner_domain::feature::StaticValue;
+use almoner_domain::grant::GrantKind;
 use almoner_domain::id::{EntitlementId, FeatureId, PlanId};
 use almoner_domain::lease::Wish;
 use almoner_domain::ledger::CarveRefusal;
 use almoner_domain::notice::Change;
 use almoner_domain::page::Page;
 use almoner_domain::period::UsagePeriod;
-use almoner_domain::plan::{LiveRule, Offer, Plan, PlanLine, PlanVersion};
+use almoner_domain::plan::{Beyond, LiveRule, Offer, Plan, PlanLine, PlanVersion};
 use almoner_domain::plan_change::{FeatureEffect, PlanChange, PlanChangeState, When, trial_end};
 use almoner_domain::ports::{
     AuditFilter, CarveAnswer, PlanChangeAnswer, PlanChangeRequest, PlanChanged, Source, Steered, SubjectStanding,
@@ -508,4 +509,37 @@ pub async fn a_change_is_its_realms_alone(w: &World) {
     let of = vec![w.shop.acme_subscription.id];
     assert_eq!(w.plan_changes.scheduled(other.realm, of).await.unwrap(), []);
     assert_eq!(granted(w).await, GENERATIONS);
+}
+
+/// What may be used beyond a quota is raised, lowered and renewed with the plan, and told apart from the quota all the time.
+pub async fn what_may_be_used_beyond_follows_the_plan(w: &World) {
+    let offer = |amount, overage| {
+        let beyond = Beyond { rollover: None, overage: units(overage) };
+        Offer::Quota { amount: units(amount), period: UsagePeriod::MONTH, beyond }
+    };
+    let (wide, narrow): (PlanId, PlanId) = (w.id(), w.id());
+    for (plan, offer) in [(wide, offer(100, 20)), (narrow, offer(150, 5))] {
+        publish(w, plan, 1, w.clock_now(), LiveRule::Keep, &[(w.shop.generate.id, offer)]).await;
+    }
+    let told = async |account| -> Vec<(GrantKind, i64)> {
+        let grants = w.directory.grants_into(w.shop.realm, vec![account]).await.unwrap();
+        let mut sums: Vec<(GrantKind, i64)> = Vec::new();
+        for kind in [GrantKind::Renewal, GrantKind::Overage] {
+            let of = grants.iter().filter(|grant| grant.kind == kind);
+            sums.push((kind, of.map(|grant| grant.there().get()).sum()));
+        }
+        sums
+    };
+    w.quota(w.shop.generate.id).await;
+    for (plan, amount, overage) in [(wide, 100, 20), (narrow, 150, 5), (wide, 100, 20)] {
+        w.pass(1);
+        change(w, Some(plan), When::Now).await;
+        let quota = w.quota(w.shop.generate.id).await;
+        stands(&quota, &[(Pocket::Free, amount + overage)]);
+        let expected = [(GrantKind::Renewal, amount), (GrantKind::Overage, overage)];
+        assert_eq!(told(quota.account).await, expected);
+    }
+    w.clock.set(at(MONTH_END));
+    let quota = w.quota(w.shop.generate.id).await;
+    assert_eq!(told(quota.account).await, [(GrantKind::Renewal, 100), (GrantKind::Overage, 20)]);
 }

@@ -10,12 +10,13 @@ use almoner_domain::happening::HappeningKind;
 use almoner_domain::id::{AgentId, AllocationId, PolicyId};
 use almoner_domain::notice::Change;
 use almoner_domain::page::Page;
-use almoner_domain::policy::{AgentSelector, Policy, PolicyLine, Zone};
+use almoner_domain::policy::{AgentSelector, Policy, PolicyLine};
 use almoner_domain::ports::{AuditFilter, SessionAnswer, SessionRequest};
 use almoner_domain::scope::Scope;
 use almoner_domain::standing::{Standing, Stopped, Suspension};
 use almoner_domain::tenant::{Environment, Realm};
 use almoner_domain::text::Named;
+use almoner_domain::zone::Zone;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -125,6 +126,7 @@ pub async fn a_stopped_agent_is_stopped_everywhere(w: &World) {
         customer: None,
         lines: vec![PolicyLine { feature: w.shop.generate.id, up_to: crate::image_shop::units(5), a_day: None }],
         scope: Scope::default(),
+        conditions: Default::default(),
         lifetime: Duration::from_secs(600),
         live_max: None,
         zone: Zone::parse("UTC").unwrap(),

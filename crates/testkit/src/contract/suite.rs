@@ -96,7 +96,8 @@ macro_rules! contract_suite {
                 a_pause_gives_nothing_and_loses_nothing
                 a_trial_ends_by_itself
                 a_preview_of_a_change_changes_nothing
-                a_change_is_its_realms_alone;
+                a_change_is_its_realms_alone
+                what_may_be_used_beyond_follows_the_plan;
             leasing:
                 what_is_leased_is_charged_and_what_is_used_is_told
                 a_lease_is_opened_once
