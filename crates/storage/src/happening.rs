@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What an entry is about.
 enum Subject {
-    Account(Account),
+    Account(Box<Account>),
     Allocation(AllocationId),
     Subscription(SubscriptionId, Option<SubscriptionStep>),
     Endpoint(EndpointId),
@@ -90,7 +90,7 @@ fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)
         (ACCOUNT_EXHAUSTED, false) => Kind::EntitlementExhausted,
         _ => Kind::EntitlementReset,
     };
-    Some((kind, Subject::Account(account)))
+    Some((kind, Subject::Account(Box::new(account))))
 }
 
 /// All that is named.
@@ -113,8 +113,11 @@ impl Known {
     async fn of(tx: &Tx, subjects: &[&Subject]) -> Result<Self, Trouble> {
         let allocation_of = |subject: &&Subject| match subject {
             Subject::Allocation(id) => Some(*id),
-            Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
-            Subject::Account(_) | Subject::Subscription(..) | Subject::Endpoint(_) | Subject::Trial(_) => None,
+            Subject::Account(account) => match account.owner {
+                AccountOwner::Allocation(id) => Some(id),
+                AccountOwner::Entitlement(_) => None,
+            },
+            Subject::Subscription(..) | Subject::Endpoint(_) | Subject::Trial(_) => None,
         };
         let ids: BTreeSet<AllocationId> = subjects.iter().filter_map(allocation_of).collect();
         let found = rows::<allocation::Entity, _>(tx, allocation::Column::Id, ids).await?;
@@ -125,7 +128,7 @@ impl Known {
         let mut accounts = keyed(account::by_ids(tx, &lines).await?, |account| account.id);
         for subject in subjects {
             if let Subject::Account(account) = subject {
-                accounts.insert(account.id, account.clone());
+                accounts.insert(account.id, (**account).clone());
             }
         }
         let whom: BTreeSet<Principals> = accounts.values().map(|account| account.principals).collect();
@@ -206,7 +209,7 @@ impl Known {
                     Holder::Allocation(allocation) => Some(allocation.expires_at),
                     Holder::Entitlement(_) => account.window.end,
                 };
-                (account.principals, holder, vec![account], window_end)
+                (account.principals, holder, vec![&**account], window_end)
             }
         };
         let line = |account: &&Account| {
