@@ -252,6 +252,13 @@ pub(crate) async fn living_below(tx: &Tx, accounts: &[AccountId]) -> Result<Vec<
     found.into_iter().map(read).collect()
 }
 
+/// Accounts of these entitlements, of whatever window, that something was carved from.
+pub(crate) async fn carved_from(tx: &Tx, entitlements: &[EntitlementId]) -> Result<Vec<AccountId>, Trouble> {
+    let ids: Vec<Uuid> = entitlements.iter().map(|id| id.uuid()).collect();
+    let rows = tx.all_among::<Entity, _>(Column::EntitlementId, &ids, |rows| rows.filter(Column::Carved.gt(0))).await?;
+    Ok(rows.into_iter().map(|row| Id::from_uuid(row.id)).collect())
+}
+
 /// Accounts in which something lives.
 const LIVING: &str = "(NOT closed OR leased > 0 OR held > 0 OR carved > 0)";
 

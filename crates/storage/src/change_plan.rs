@@ -17,7 +17,7 @@ use almoner_domain::grant::Grant;
 use almoner_domain::id::{AccountId, AllocationId, CustomerId, EntitlementId, Id, SubscriptionId};
 use almoner_domain::ledger::{self, Books};
 use almoner_domain::notice::{Change, Event, Notice};
-use almoner_domain::plan::{Plan, PlanVersion};
+use almoner_domain::plan::{LiveRule, Plan, PlanVersion};
 use almoner_domain::plan_change::{Effects, PlanChange, PlanChangeState, Turn, When, entitle, period_end, turns};
 use almoner_domain::ports::{PlanChangeAnswer, PlanChangeRequest, PlanChanged, PlanChanges, Steered};
 use almoner_domain::subscription::{Entitlement, Subscription, SubscriptionStep};
@@ -202,8 +202,8 @@ async fn apply(
     let entitlements = entitlement::of_subscription(tx, old.id).await?;
     let turns = turns(&entitlements, terms.map_or(&[], |terms| &terms.lines));
     let rule = plan_version::live_rule(tx, old.plan_version).await?;
-    let Loaded { mut books, last, grants } = load(tx, &entitlements, &turns, now).await?;
-    let effects = ledger::change_plan(&mut books, &turns, &last, &grants, rule)?;
+    let Loaded { mut books, open, grants } = load(tx, &entitlements, &turns, rule, now).await?;
+    let effects = ledger::change_plan(&mut books, &turns, &open, &grants, rule)?;
     books::write_back(tx, &books, None).await?;
     let ended = Subscription { ended_at: Some(change.at), changes_at: None, ..old.clone() };
     let Some(terms) = terms else {
@@ -231,15 +231,14 @@ async fn foresee(tx: &Tx, old: &Subscription, terms: Option<&PlanVersion>, at: T
     let entitlements = entitlement::of_subscription(tx, old.id).await?;
     let turns = turns(&entitlements, terms.map_or(&[], |terms| &terms.lines));
     let rule = plan_version::live_rule(tx, old.plan_version).await?;
-    let Loaded { mut books, mut last, grants } = load(tx, &entitlements, &turns, at).await?;
-    last.retain(|_, account| books.accounts.find(*account).is_some_and(|account| account.window.contains(at)));
-    Ok(ledger::change_plan(&mut books, &turns, &last, &grants, rule)?)
+    let Loaded { mut books, open, grants } = load(tx, &entitlements, &turns, rule, at).await?;
+    Ok(ledger::change_plan(&mut books, &turns, &open, &grants, rule)?)
 }
 
 /// The books of a change.
 struct Loaded<'t> {
     books: Books<'t>,
-    last: BTreeMap<EntitlementId, AccountId>,
+    open: BTreeMap<EntitlementId, AccountId>,
     grants: Vec<Grant>,
 }
 
@@ -247,14 +246,19 @@ async fn load<'t>(
     tx: &'t Tx,
     entitlements: &[Entitlement],
     turns: &[Turn],
+    rule: LiveRule,
     now: Timestamp,
 ) -> Result<Loaded<'t>, Trouble> {
     let ids: BTreeSet<EntitlementId> = entitlements.iter().map(|one| one.id).collect();
-    let mut last = account::last_of(tx, &ids).await?;
-    last.retain(|_, account| !account.closed);
-    let own: Vec<AccountId> = last.values().map(|account| account.id).collect();
+    let mut open = account::last_of(tx, &ids).await?;
+    open.retain(|_, account| !account.closed && account.window.contains(now));
+    let own: Vec<AccountId> = open.values().map(|account| account.id).collect();
     let takes = turns.iter().any(Turn::takes);
-    let roots: Vec<AccountId> = if takes { own.clone() } else { Vec::new() };
+    let mut roots: Vec<AccountId> = if takes { own.clone() } else { Vec::new() };
+    if rule != LiveRule::Keep {
+        let ending = turns.iter().filter(|turn| !turn.goes_on()).filter_map(|turn| turn.old.as_ref());
+        roots.extend(account::carved_from(tx, &ending.map(|old| old.id).collect::<Vec<_>>()).await?);
+    }
     let below = account::living_below(tx, &roots).await?;
 
     let allocations: BTreeSet<AllocationId> = below.iter().filter_map(allocation_of).collect();
@@ -281,8 +285,8 @@ async fn load<'t>(
         books.leases.load(lease.id, lease);
     }
     let grants = grant::of_accounts(tx, &own).await?;
-    let last = last.into_iter().map(|(id, account)| (id, account.id)).collect();
-    Ok(Loaded { books, last, grants })
+    let open = open.into_iter().map(|(id, account)| (id, account.id)).collect();
+    Ok(Loaded { books, open, grants })
 }
 
 fn allocation_of(account: &Account) -> Option<AllocationId> {

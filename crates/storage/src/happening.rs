@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What an entry is about.
 enum Subject {
-    Account(Account),
+    Account(Box<Account>),
     Allocation(AllocationId),
     Grant(GrantId),
     Subscription(SubscriptionId, Option<SubscriptionStep>),
@@ -101,7 +101,7 @@ fn read(entry: &Unsent, accounts: &[Account]) -> Option<(HappeningKind, Subject)
         (ACCOUNT_EXHAUSTED, false) => Kind::EntitlementExhausted,
         (other, _) => Kind::parse(other)?,
     };
-    Some((kind, Subject::Account(account)))
+    Some((kind, Subject::Account(Box::new(account))))
 }
 
 /// All that is named.
@@ -127,7 +127,10 @@ impl Known {
         let steps = steps(tx, subjects).await?;
         let allocation_of = |subject: &&Subject| match subject {
             Subject::Allocation(id) => Some(*id),
-            Subject::Account(Account { owner: AccountOwner::Allocation(id), .. }) => Some(*id),
+            Subject::Account(account) => match account.owner {
+                AccountOwner::Allocation(id) => Some(id),
+                AccountOwner::Entitlement(_) => None,
+            },
             Subject::Step(id) => steps.get(id)?.allocation,
             _ => None,
         };
@@ -147,7 +150,7 @@ impl Known {
         let mut accounts = keyed(account::by_ids(tx, &lines).await?, |account| account.id);
         for subject in subjects {
             if let Subject::Account(account) = subject {
-                accounts.insert(account.id, account.clone());
+                accounts.insert(account.id, (**account).clone());
             }
         }
         let whom: BTreeSet<Principals> = accounts.values().map(|account| account.principals).collect();
@@ -261,7 +264,7 @@ impl Known {
                     Holder::Allocation(allocation) => Some(allocation.expires_at),
                     Holder::Entitlement(_) => account.window.end,
                 };
-                (account.principals, holder, vec![account], window_end)
+                (account.principals, holder, vec![&**account], window_end)
             }
         };
         let line = |account: &&Account| {

@@ -98,6 +98,10 @@ async fn issue(tx: &Tx, request: &GrantRequest) -> Result<Outcome<Attempt<GrantA
     for account in account::hold(tx, &[account.id]).await? {
         books.accounts.load(account.id, account);
     }
+    if books.accounts.get(account.id)?.closed {
+        // The customer's plan changed meanwhile, and the window ended with it.
+        return Err(Trouble::Overtaken);
+    }
     if !ledger::issue(&mut books, grant.clone())? {
         return done(GrantAnswer::TooMany);
     }

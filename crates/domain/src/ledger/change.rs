@@ -22,21 +22,22 @@ use std::collections::BTreeMap;
 
 /// Changes the books from one plan to another.
 ///
-/// `last` are the accounts of the entitlements' last windows that are not closed, and `grants` those into them. The books need
-/// these accounts; where units may be taken, also all below them with anything live, the active allocations that these are of with
-/// all below those, every account of theirs with all above, and the active leases of entitlements' accounts.
+/// `open` are the accounts of the entitlements' current windows, as far as they are open, and `grants` those into them. The books
+/// need these accounts. Where units may be taken they also need what lives below: accounts, the active allocations that these are of
+/// with all below those, every account of theirs with all above, and the active leases of entitlements' accounts; and of a feature
+/// that ends, where the rule is not to keep, what lives of its earlier windows as well.
 pub fn change_plan(
     books: &mut Books<'_>,
     turns: &[Turn],
-    last: &BTreeMap<EntitlementId, AccountId>,
+    open: &BTreeMap<EntitlementId, AccountId>,
     grants: &[Grant],
     rule: LiveRule,
 ) -> Result<Effects, LedgerError> {
     let mut features = Vec::with_capacity(turns.len());
     for turn in turns {
         let shift = match &turn.old {
-            Some(old) if !turn.goes_on() => close(books, old, &turn.shares, last, rule)?,
-            Some(old) => shift(books, turn, old, last, grants, rule)?,
+            Some(old) if !turn.goes_on() => close(books, old, &turn.shares, open, rule)?,
+            Some(old) => shift(books, turn, old, open, grants, rule)?,
             None => Shift::default(),
         };
         features.push(FeatureEffect {
@@ -56,16 +57,13 @@ fn shift(
     books: &mut Books<'_>,
     turn: &Turn,
     old: &Entitlement,
-    last: &BTreeMap<EntitlementId, AccountId>,
+    open: &BTreeMap<EntitlementId, AccountId>,
     grants: &[Grant],
     rule: LiveRule,
 ) -> Result<Shift, LedgerError> {
-    let (Some(quota), Some(beyond), Some(account)) = (turn.amounts(), turn.overages(), last.get(&old.id)) else {
+    let (Some(quota), Some(beyond), Some(account)) = (turn.amounts(), turn.overages(), open.get(&old.id)) else {
         return Ok(Shift::default());
     };
-    if !books.accounts.get(*account)?.window.contains(books.now) {
-        return Ok(Shift::default());
-    }
     let mut shift = Shift::default();
     for (kind, (before, after)) in [(GrantKind::Renewal, quota), (GrantKind::Overage, beyond)] {
         let into = current(books, grants, *account);
@@ -220,29 +218,34 @@ fn owe(books: &mut Books<'_>, account: AccountId, more: Units) -> Result<Units, 
     Ok(owed)
 }
 
-/// Ends the window of a feature that the new plan does not grant, or not for this period.
+/// Ends a feature that the new plan does not grant, or not for this period: live allocations of any of its windows by the rule, then
+/// the window that is open.
 fn close(
     books: &mut Books<'_>,
     old: &Entitlement,
     shares: &[Entitlement],
-    last: &BTreeMap<EntitlementId, AccountId>,
+    open: &BTreeMap<EntitlementId, AccountId>,
     rule: LiveRule,
 ) -> Result<Shift, LedgerError> {
-    let Some(account) = last.get(&old.id).copied() else { return Ok(Shift::default()) };
     let mut shift = Shift::default();
-    for (allocation, line) in live_lines(books, account) {
-        match rule {
-            LiveRule::Keep => {}
-            LiveRule::Shrink => {
-                let returned = take(books, line, Units::MAX)?;
-                shift.taken_back = shift.taken_back.saturating_add(returned);
-                note_shrunk(books, &mut shift, allocation, returned);
+    let is_own = |row: &&Account| row.owner == AccountOwner::Entitlement(old.id);
+    let windows: Vec<AccountId> = books.accounts.iter().filter(is_own).map(|row| row.id).collect();
+    for window in windows {
+        for (allocation, line) in live_lines(books, window) {
+            match rule {
+                LiveRule::Keep => {}
+                LiveRule::Shrink => {
+                    let returned = take(books, line, Units::MAX)?;
+                    shift.taken_back = shift.taken_back.saturating_add(returned);
+                    note_shrunk(books, &mut shift, allocation, returned);
+                }
+                LiveRule::End => end_one(books, &mut shift, allocation, window)?,
             }
-            LiveRule::End => end_one(books, &mut shift, allocation, account)?,
         }
     }
+    let Some(account) = open.get(&old.id).copied() else { return Ok(shift) };
     let lapsed = books.accounts.get(account)?.balance.get(Pocket::Lapsed);
-    for id in shares.iter().filter_map(|share| last.get(&share.id)).chain([&account]) {
+    for id in shares.iter().filter_map(|share| open.get(&share.id)).chain([&account]) {
         books.accounts.change(*id)?.closed = true;
         books.surrender(*id)?;
     }

@@ -1,6 +1,7 @@
 //! From the outbox to endpoints: each entry once, each attempt by one runner, until it is heard or given up.
 
 use super::World;
+use crate::author;
 use crate::image_shop::{MONTH_END, at};
 use almoner_domain::address::Callable;
 use almoner_domain::audit::{Action, AuthorRole};
@@ -15,7 +16,7 @@ use almoner_domain::page::{Page, Take};
 use almoner_domain::ports::{AuditFilter, Retention};
 use almoner_domain::subscription::SubscriptionStep;
 use almoner_domain::tenant::{Environment, Realm};
-use almoner_domain::text::Name;
+use almoner_domain::text::{Name, Named};
 use almoner_domain::time::Timestamp;
 use almoner_domain::webhook::{
     DisableReason, EndpointState, SealedSecret, SignatureScheme, WebhookEndpoint, WebhookUrl,
@@ -39,8 +40,11 @@ pub(super) fn wire(told: &Happening) -> String {
         Topic::Subscription(told) => {
             let state = if told.subscription.ended_at.is_some() { "ended" } else { "runs" };
             return format!(
-                "{kind} of {}: {} {} {state}",
-                told.customer.external_id, told.plan.external_id, told.version
+                "{kind} ({}) of {}: {} {} {state}",
+                told.step.map_or("", SubscriptionStep::as_str),
+                told.customer.external_id,
+                told.plan.external_id,
+                told.version
             );
         }
         Topic::Grant(told) => return format!("{kind} of {}: {}", told.customer.external_id, told.grant.amount.get()),
@@ -548,12 +552,18 @@ pub async fn a_subscription_that_changes_is_told(w: &World) {
     let mut work = w.store.begin(w.shop.realm).await.unwrap();
     let running = work.subscriptions().running(w.shop.acme.id).await.unwrap().expect("a subscription");
     assert!(work.subscriptions().end(running.id, w.clock_now()).await.unwrap());
-    let event = Event::SubscriptionChanged(running.id, SubscriptionStep::Started);
+    let event = Event::SubscriptionChanged(running.id, SubscriptionStep::Ended);
     let notice = Notice { id: w.id(), at: w.clock_now(), event, allocation: None };
     work.webhooks().announce(&notice).await.unwrap();
     work.commit().await.unwrap();
     w.deliveries.pump(100, wire).await.unwrap();
-    assert_eq!(payloads(w).await, BTreeSet::from(["subscription.changed of acme-shop: pro 1 ended".to_owned()]));
+    let ended = "subscription.changed (ended) of acme-shop: pro 1 ended".to_owned();
+    assert_eq!(payloads(w).await, BTreeSet::from([ended.clone()]));
+    let bolt = Named::Id(w.shop.bolt.id);
+    w.plan_changes.pause(w.shop.realm, &bolt, true, &author()).await.unwrap();
+    w.deliveries.pump(100, wire).await.unwrap();
+    let paused = "subscription.changed (paused) of bolt-store: pro 1 runs".to_owned();
+    assert_eq!(payloads(w).await, BTreeSet::from([ended, paused]), "with what happened to it");
 }
 
 /// Deliveries are listed newest first, page by page, and by where they stand.

@@ -93,6 +93,7 @@ macro_rules! contract_suite {
                 one_change_is_scheduled_at_a_time
                 without_a_period_nothing_ends_with_it
                 a_cancelled_subscription_ends_with_its_period
+                a_plan_that_ends_ends_allocations_by_its_rule
                 a_pause_gives_nothing_and_loses_nothing
                 a_trial_ends_by_itself
                 a_preview_of_a_change_changes_nothing

@@ -186,7 +186,7 @@ impl Core {
         terms: Option<&PlanVersion>,
     ) -> Result<(Subscription, Effects), Fault> {
         let (eye, entropy) = (self.eye(realm), Arc::clone(&self.entropy));
-        let (effects, turns, books) = self.changed(realm, old, terms, now, &*entropy, |_| true)?;
+        let (effects, turns, books) = self.changed(realm, old, terms, now, &*entropy)?;
         self.rows.write_back(eye, books);
         let by = Author::runner();
         let pen = Pen { now, realm, by: &by };
@@ -222,8 +222,7 @@ impl Core {
         terms: Option<&PlanVersion>,
         at: Timestamp,
     ) -> Result<Effects, Fault> {
-        let in_window = |account: &Account| account.window.contains(at);
-        self.changed(realm, old, terms, at, &*self.entropy, in_window).map(|(effects, ..)| effects)
+        self.changed(realm, old, terms, at, &*self.entropy).map(|(effects, ..)| effects)
     }
 
     /// The books as a change at an instant leaves them, which nobody has written back.
@@ -234,7 +233,6 @@ impl Core {
         terms: Option<&PlanVersion>,
         now: Timestamp,
         entropy: &'e dyn almoner_domain::entropy::Entropy,
-        counts: impl Fn(&Account) -> bool,
     ) -> Result<(Effects, Vec<Turn>, Books<'e>), Fault> {
         let missing = || Fault { operation: "change_plan", kind: FaultKind::Broken, source: None };
         let known = self.rows.catalogue(realm).ok_or_else(missing)?;
@@ -242,7 +240,7 @@ impl Core {
         let turns = turns(&entitlements, terms.map_or(&[], |terms| &terms.lines));
         let left = known.versions.iter().find(|version| version.id == old.plan_version).ok_or_else(missing)?;
         let mut books = Books::new(now, entropy);
-        let last = self.load_change(realm, &entitlements, &mut books, counts);
+        let last = self.load_change(realm, &entitlements, &mut books);
         let into = |grant: &&Grant| last.values().any(|account| *account == grant.account);
         let grants: Vec<Grant> = self.rows.grants.seen(self.eye(realm)).filter(into).cloned().collect();
         let effects = ledger::change_plan(&mut books, &turns, &last, &grants, left.live_rule);
@@ -254,7 +252,6 @@ impl Core {
         realm: Realm,
         entitlements: &[Entitlement],
         books: &mut Books<'_>,
-        counts: impl Fn(&Account) -> bool,
     ) -> BTreeMap<EntitlementId, AccountId> {
         let eye = self.eye(realm);
         let mut last: BTreeMap<EntitlementId, &Account> = BTreeMap::new();
@@ -265,7 +262,7 @@ impl Core {
                 last.insert(id, account);
             }
         }
-        last.retain(|_, account| !account.closed && counts(account));
+        last.retain(|_, account| !account.closed && account.window.contains(books.now));
         let customers: BTreeSet<CustomerId> = entitlements.iter().map(|one| one.customer).collect();
         let allocations: Vec<AllocationId> = self
             .rows

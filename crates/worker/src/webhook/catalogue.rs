@@ -72,7 +72,7 @@ fn data(kind: HappeningKind) -> Value {
         ]),
         Kind::SubscriptionChanged => object(&[
             ("customer", named("cus", "The organisation.")),
-            ("change", nullable(step())),
+            ("change", step()),
             ("subscription", subscription()),
         ]),
         Kind::AgentWatched => guard("watch"),
@@ -183,8 +183,10 @@ fn grant() -> Value {
 }
 
 fn step() -> Value {
-    let words: Vec<&str> = SubscriptionStep::ALL.iter().map(|step| step.as_str()).collect();
-    json!({ "enum": words, "examples": ["started"], "description": "What happened to the subscription." })
+    let mut words: Vec<Value> = SubscriptionStep::ALL.iter().map(|step| step.as_str().into()).collect();
+    words.push(Value::Null);
+    let description = "What happened to the subscription; null where it was announced before that was told.";
+    json!({ "enum": words, "examples": ["started"], "description": description })
 }
 
 fn subscription() -> Value {
