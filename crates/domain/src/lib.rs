@@ -31,6 +31,7 @@ pub mod period;
 pub mod calendar;
 pub mod plan;
 pub mod policy;
+pub mod policy_trial;
 pub mod ports;
 pub mod price;
 pub mod principal;

@@ -17,6 +17,7 @@ mod user;
 mod webhook;
 
 pub(crate) use carving::{CarveAllocationInput, preview};
+pub(crate) use policy::{AddPolicyInput, try_on};
 
 use async_graphql::MergedObject;
 
