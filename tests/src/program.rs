@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-/// Where it is: tests are in `<profile>/deps`, programs one folder above.
+/// Where it is: tests are in `<profile>/deps`, programs one folder above; a measurement is a program itself.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().expect("a running program has a path");
-    let program = test.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps").join("almoner");
-    assert!(program.is_file(), "{} is missing: cargo build --workspace first", program.display());
-    program
+    let mut folders = test.ancestors().skip(1).take(2).map(|folder| folder.join("almoner"));
+    let program = folders.find(|program| program.is_file());
+    program.unwrap_or_else(|| panic!("no almoner beside {}: cargo build --workspace first", test.display()))
 });
 
 /// A command of the program, on a data folder. The environment's settings are not for it: a test says what it needs.

@@ -42,8 +42,8 @@ use std::time::Duration;
 /// Days from the first call to the last.
 const DAYS: u32 = 32;
 /// Times of a day at which agents are at work.
-const SHIFTS: u32 = 3;
-const SHIFT: Duration = Duration::from_secs(8 * 3_600);
+const SHIFTS: u32 = 1;
+const SHIFT: Duration = Duration::from_secs(24 * 3_600);
 const CREDITS: &str = "credits";
 /// Customers, on which day of the month their periods begin, and their four agents; the first of each answers tickets.
 const CAST: [(&str, u64, [&str; 4]); 3] = [

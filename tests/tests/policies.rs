@@ -1,11 +1,14 @@
 //! Policies: a session appears and has its allocation, in the call that brings it, once, and within the day's cap.
 
+use almoner_tests::eventually;
+use almoner_tests::wait::ahead;
 use almoner_tests::{Call, Client, Database, Decision, Server, on_each_database};
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const REPLY: &str = "support.reply";
 const CREDITS: &str = "credits";
@@ -19,6 +22,7 @@ on_each_database! {
     looking_makes_nothing;
     a_retired_policy_makes_no_new_ones_and_a_label_finds_an_agent;
     who_has_no_policy_or_nothing_left_is_told_so;
+    a_policy_is_tried_on_what_was_used;
 }
 
 /// A call of the support agent's for a ticket of a customer's user.
@@ -302,5 +306,78 @@ async fn who_has_no_policy_or_nothing_left_is_told_so(database: Database) {
         let refused = add(&staff, input).await;
         assert_eq!((&refused["policy"], &refused["refusals"][0]["path"]), (&Value::Null, &path), "{refused}");
     }
+    server.end().await;
+}
+
+async fn a_policy_is_tried_on_what_was_used(database: Database) {
+    let server = Server::start_with(database, &[("gate.flush_interval_ms", "20")]).await;
+    let client = server.client();
+    let staff = client.with_key(&server.shop.operator_key);
+    let (from, to) = (ahead(Duration::ZERO), ahead(Duration::from_secs(600)));
+    for (key, replies) in [("T-1", 6), ("T-1", 5), ("T-2", 3), ("T-2", 7), ("T-3", 1)] {
+        assert!(client.consume(&ticket(key, replies)).await.allowed());
+    }
+    // A hold counts by what it came to, and a call that was denied by what it asked for.
+    let held = client.reserve(&ticket("T-3", 40)).await;
+    assert!(client.commit(held.hold(), &[(REPLY, 2)]).await.decision().allowed());
+    assert_eq!(client.consume(&ticket("T-1", 99)).await.reason(), "exhausted");
+    let query = "query($input: AddPolicyInput!, $from: String!, $to: String!) { tryPolicy(input: $input, from: $from, to: $to) {
+        sessions servedSessions deniedSessions
+        denied { session { kind key } agent { externalId } customer { externalId } user { externalId } cap firstAt
+            units { feature { key } amount } }
+        days { sessions calls deniedCalls served { amount } denied { amount } } refusals { code path message } } }";
+    let input = json!({ "externalId": "support-tickets", "name": "Tried", "agents": ["support"],
+        "sessionKind": "support_ticket", "lines": [{ "feature": CREDITS, "upTo": "10" }], "lifetimeSeconds": 3600 });
+    let tried = async |change: Value, to: &str| {
+        let mut input = input.clone();
+        for (member, value) in change.as_object().expect("an object") {
+            input[member] = value.clone();
+        }
+        graphql(&staff, query, json!({ "input": input, "from": from, "to": to })).await["tryPolicy"].clone()
+    };
+    let told = eventually("the ledger has heard of all", async || {
+        let told = tried(json!({}), &to).await;
+        let calls: u64 = told["days"].as_array()?.iter().filter_map(|day| day["calls"].as_u64()).sum();
+        (calls == 7).then_some(told)
+    })
+    .await;
+    let counts = ["sessions", "servedSessions", "deniedSessions"].map(|name| told[name].as_i64());
+    assert_eq!(counts, [Some(3), Some(2), Some(1)], "{told}");
+    let denied = &told["denied"][0];
+    assert_eq!(denied["session"], json!({ "kind": "support_ticket", "key": "T-1" }));
+    let whom = ["agent", "customer", "user"].map(|who| denied[who]["externalId"].clone());
+    assert_eq!(whom, ["support", "acme-shop", "ada"]);
+    assert_eq!((&denied["cap"], &denied["units"][0]["amount"]), (&json!("SESSION"), &json!("104")), "{denied}");
+    let total = |member: &str| -> f64 {
+        let days = told["days"].as_array().into_iter().flatten();
+        days.filter_map(|day| day[member][0]["amount"].as_str()?.parse::<f64>().ok()).sum()
+    };
+    assert_eq!((total("served"), total("denied")), (19.0, 104.0), "{told}");
+
+    let caps = async |change: Value| {
+        let told = tried(change, &to).await;
+        let denied = told["denied"].as_array().unwrap_or_else(|| panic!("{told}")).clone();
+        let cap = |one: &Value| format!("{} {}", one["session"]["key"], one["cap"]).replace('"', "");
+        denied.iter().map(cap).collect::<Vec<_>>()
+    };
+    let day = json!({ "lines": [{ "feature": CREDITS, "upTo": "60", "aDay": "70" }] });
+    assert_eq!(caps(day).await, ["T-3 DAY", "T-1 SESSION"], "two get all that the day has");
+    assert_eq!(caps(json!({ "liveMax": 1 })).await, ["T-1 SESSION", "T-2 LIVE", "T-3 LIVE"]);
+    let other = json!({ "lines": [{ "feature": "image.generate", "upTo": "10" }] });
+    assert_eq!(caps(other).await, ["T-1 FEATURE", "T-2 FEATURE", "T-3 FEATURE"]);
+    assert_eq!(caps(json!({ "agentLabel": "nobody", "agents": null })).await, [""; 0]);
+    assert_eq!(caps(json!({ "customer": "bolt-store" })).await, [""; 0]);
+
+    let long = tried(json!({}), &ahead(Duration::from_secs(32 * 86_400))).await;
+    assert_eq!(
+        (&long["refusals"][0]["code"], &long["refusals"][0]["path"]),
+        (&json!("LIMIT"), &json!(["to"])),
+        "{long}"
+    );
+    assert_eq!(long["sessions"], Value::Null);
+    let wrong = tried(json!({ "lines": [] }), &to).await;
+    assert_eq!(wrong["refusals"][0]["path"], json!(["lines"]), "{wrong}");
+    let policies = graphql(&staff, "{ policies { externalId } }", json!({})).await;
+    assert_eq!(policies["policies"].as_array().map(Vec::len), Some(1), "nothing was made: {policies}");
     server.end().await;
 }

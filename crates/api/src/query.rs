@@ -3,14 +3,14 @@
 use crate::asker::{Asker, asker, not_found};
 use crate::cursor::{Asked, connection, list, page_cost};
 use crate::lists::MovementsOf;
-use crate::mutation::{CarveAllocationInput, preview, preview_plan_change};
+use crate::mutation::{AddPolicyInput, CarveAllocationInput, preview, preview_plan_change, try_on};
 use crate::object::{
     AgentNode, AllocationNode, AllocationStateName, CustomerNode, DecisionNode, FeatureNode, KeyObject, MovementNode,
     MovementsFilter, Node, PlanNode, PlanVersionNode, SessionNode, UsageInput, UsageObject, UserNode, usage_cost,
 };
 use crate::object::{AttemptObject, DeliveryObject, DeliveryStateName, EndpointObject, EventTypeObject};
 use crate::object::{AuditObject, GrantNode, PolicyObject, PreviewObject, PriceListObject, SubscriptionNode};
-use crate::object::{PlanChangePreviewObject, QueueObject, ScheduleObject, WhenName};
+use crate::object::{PlanChangePreviewObject, PolicyTrialObject, QueueObject, ScheduleObject, WhenName};
 use almoner_app::{agents, customers, directory, features, keys, plans, policies, prices, queues, schedules, webhooks};
 use almoner_domain::delivery::DeliveryFilter;
 use almoner_domain::id::{
@@ -155,6 +155,19 @@ impl Query {
         let asker = asker(context)?;
         let all = policies::list(&asker.caller, &asker.desk.app).await.map_err(not_found)?;
         Ok(all.into_iter().map(PolicyObject).collect())
+    }
+
+    /// Tries a policy on the past, from one instant until another, 31 days at most: which sessions of its kind it would have denied
+    /// something. Nothing is changed. Staff only.
+    #[graphql(complexity = "input.lines.len() + child_complexity")]
+    async fn try_policy(
+        &self,
+        context: &Context<'_>,
+        input: AddPolicyInput,
+        from: String,
+        to: String,
+    ) -> Result<PolicyTrialObject> {
+        try_on(context, input, &from, &to).await
     }
 
     /// A policy by our id or the provider's.

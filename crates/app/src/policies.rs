@@ -3,19 +3,24 @@
 use crate::app::{App, or_taken};
 use crate::audit::{Deed, sign};
 use crate::authority::{self, FindError, Forbidden};
+use crate::desk::Desk;
 use crate::{agents, customers};
+use almoner_domain::agent::Agent;
 use almoner_domain::audit::Action;
 use almoner_domain::caller::Caller;
 use almoner_domain::conditions::Conditions;
 use almoner_domain::fault::Fault;
 use almoner_domain::id::{AgentId, CustomerId, PolicyId};
 use almoner_domain::policy::{AgentSelector, Policy, PolicyError, PolicyLine};
-use almoner_domain::ports::{Features, Work};
+use almoner_domain::policy_trial::{PastCall, PolicyTrial, TRIAL_SPAN_MAX, TrialError, TrialOutcome};
+use almoner_domain::ports::{Features, SessionDecisionFilter, Work};
+use almoner_domain::price::{self, PriceList};
 use almoner_domain::scope::Scope;
 use almoner_domain::text::{ExternalId, FeatureKey, Label, Name, Named, SessionKind};
+use almoner_domain::time::Timestamp;
 use almoner_domain::units::{Units, UnitsError};
 use almoner_domain::zone::Zone;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -222,6 +227,79 @@ async fn lines(features: &mut dyn Features, new: Vec<NewPolicyLine>) -> Result<V
         lines.push(PolicyLine { feature: feature.id, up_to, a_day });
     }
     Ok(lines)
+}
+
+/// Why a policy was not tried.
+#[derive(Debug, Error)]
+pub enum TryPolicyError {
+    /// As for putting it into force.
+    #[error(transparent)]
+    Policy(#[from] AddPolicyError),
+    /// More of the past than a trial goes through.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+}
+
+impl From<Fault> for TryPolicyError {
+    fn from(fault: Fault) -> Self {
+        Self::Policy(fault.into())
+    }
+}
+
+/// Decisions read at once.
+const PAGE: u64 = 1_000;
+
+/// Tries a policy that is not in force on what sessions of its kind, of its agents, did from `since` until `until`: which of them it
+/// would have denied something. Nothing is changed. Prices are those in effect now.
+pub async fn try_on(
+    caller: &Caller,
+    desk: &Desk,
+    new: NewPolicy,
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<TrialOutcome, TryPolicyError> {
+    let realm = authority::operator(caller).map_err(AddPolicyError::from)?;
+    if until <= since || until.saturating_since(since) > TRIAL_SPAN_MAX {
+        return Err(TrialError::Span.into());
+    }
+    let policy = {
+        let mut work = desk.app.store.begin(realm).await?;
+        resolve(&mut *work, &desk.app, new).await?
+    };
+    let prices = desk.lookup.prices(realm).await?;
+    let prices: Vec<PriceList> = price::in_effect(&prices, desk.app.now()).cloned().collect();
+    let filter = SessionDecisionFilter {
+        kind: policy.session_kind.clone(),
+        agents: match &policy.agents {
+            AgentSelector::These(agents) => Some(agents.clone()),
+            // Who bears a label is seen once it is known who there was.
+            AgentSelector::Any | AgentSelector::Labelled(_) => None,
+        },
+        customer: policy.customer,
+        since,
+        until,
+    };
+    let mut trial = PolicyTrial::new(&policy, &prices);
+    let mut agents: BTreeMap<AgentId, Agent> = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = desk.directory.session_decisions(realm, filter.clone(), after, PAGE).await?;
+        let calls: Vec<PastCall> = page.iter().filter_map(PastCall::of).collect();
+        let named: BTreeSet<AgentId> = calls.iter().map(|call| call.agent).collect();
+        let new: Vec<AgentId> = named.into_iter().filter(|id| !agents.contains_key(id)).collect();
+        let found = desk.directory.agents_among(realm, new).await?;
+        agents.extend(found.into_iter().map(|agent| (agent.id, agent)));
+        for call in calls {
+            let is_for = |agent: &Agent| policy.is_for(agent, &policy.session_kind, call.customer);
+            if agents.get(&call.agent).is_some_and(is_for) {
+                trial.see(&call)?;
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() as u64 == PAGE => after = Some(last.id),
+            _ => return Ok(trial.outcome()),
+        }
+    }
 }
 
 /// Retires a policy: it makes no allocations from now on; those it made stay. Retiring it again changes nothing.

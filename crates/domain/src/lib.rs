@@ -35,6 +35,7 @@ pub mod conditions;
 pub mod plan;
 pub mod plan_change;
 pub mod policy;
+pub mod policy_trial;
 pub mod ports;
 pub mod price;
 pub mod principal;

@@ -5,10 +5,11 @@ use crate::stored::{hash16, parsed, word};
 use crate::table::{NO_ENVIRONMENT, NO_TENANT, realm_table};
 use crate::trouble::Trouble;
 use crate::tx::{Everywhere, Tx};
-use crate::{rollup, usage};
+use crate::{rollup, session, usage};
 use almoner_domain::decision::{Decision, KeyMark, Level, Operation, Reason, Verdict};
 use almoner_domain::id::{DecisionId, HoldId, Id};
 use almoner_domain::ledger::RETENTION;
+use almoner_domain::ports::SessionDecisionFilter;
 use almoner_domain::principal::Principals;
 use almoner_domain::time::Timestamp;
 use sea_orm::entity::prelude::Uuid;
@@ -245,6 +246,29 @@ pub(crate) async fn that_ended(tx: &Tx, hold: HoldId) -> Result<Option<Decision>
 pub(crate) async fn ids_from(tx: &Tx, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Trouble> {
     let rows = tx.rows::<Entity>().filter(Column::Id.gte(from.uuid())).order(Column::Id, Order::Asc).limit(limit);
     Ok(rows.only::<Uuid>(Column::Id).await?.into_iter().map(Id::from_uuid).collect())
+}
+
+/// Decisions in sessions, in the order of their ids, which is that of time, after the given one.
+pub(crate) async fn in_sessions(
+    tx: &Tx,
+    filter: &SessionDecisionFilter,
+    after: Option<DecisionId>,
+    limit: u64,
+) -> Result<Vec<Decision>, Trouble> {
+    let (since, until) = (DecisionId::least_at(filter.since).uuid(), DecisionId::least_at(filter.until).uuid());
+    let of_kind = tx.rows::<session::Entity>().filter(session::Column::Kind.eq(filter.kind.as_str()));
+    let mut rows = tx.rows::<Entity>().filter(Column::Id.gte(since)).filter(Column::Id.lt(until));
+    rows = rows.filter(Column::SessionId.in_subquery(of_kind.subquery(session::Column::Id)));
+    if let Some(after) = after {
+        rows = rows.filter(Column::Id.gt(after.uuid()));
+    }
+    if let Some(agents) = &filter.agents {
+        rows = rows.filter(Column::AgentId.is_in(agents.iter().map(|agent| agent.uuid())));
+    }
+    if let Some(customer) = filter.customer {
+        rows = rows.filter(Column::CustomerId.eq(customer.uuid()));
+    }
+    rows.order(Column::Id, Order::Asc).limit(limit).all().await?.into_iter().map(read).collect()
 }
 
 /// Keys of all realms decided at or after an instant, in order of instant and hash, after the given one.

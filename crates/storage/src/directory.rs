@@ -25,7 +25,7 @@ use almoner_domain::id::{
 };
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
-use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
+use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory, SessionDecisionFilter};
 use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
@@ -183,6 +183,19 @@ impl Directory for SqlStore {
 
     async fn decisions(&self, realm: Realm, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Fault> {
         self.read("decisions", realm, move |tx| Box::pin(decisions(tx, filter, page))).await
+    }
+
+    async fn session_decisions(
+        &self,
+        realm: Realm,
+        filter: SessionDecisionFilter,
+        after: Option<DecisionId>,
+        limit: u64,
+    ) -> Result<Vec<Decision>, Fault> {
+        let read = self.read("session_decisions", realm, move |tx| {
+            Box::pin(async move { decision::in_sessions(tx, &filter, after, limit).await })
+        });
+        read.await
     }
 
     async fn decision_ids(&self, realm: Realm, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Fault> {

@@ -19,7 +19,8 @@ use almoner_domain::movement::Movement;
 use almoner_domain::page::{PAGE_MAX, Page, Stretch, Take};
 use almoner_domain::plan::{Plan, PlanVersion};
 use almoner_domain::ports::{
-    AllocationFilter, AuditFilter, DecisionFilter, Directory, Lists, MovementFilter, QuotaWindow, SessionFilter,
+    AllocationFilter, AuditFilter, DecisionFilter, Directory, Lists, MovementFilter, QuotaWindow,
+    SessionDecisionFilter, SessionFilter,
 };
 use almoner_domain::statement::{EntitlementStatement, QuotaStatement};
 use almoner_domain::subscription::Subscription;
@@ -79,6 +80,7 @@ macro_rules! straight {
     ($($noun:ty),* $(,)?) => { $(impl Bent for $noun {})* };
 }
 
+straight!(SessionDecisionFilter, Option<DecisionId>);
 straight!(u64, AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId);
 straight!(SessionId, SubscriptionId, UserId, (CustomerId, Option<UserId>), AuditFilter, SessionFilter, MovementFilter);
 straight!(Account, Agent, Session, Allocation, Customer, User, Decision, Feature, Grant, Movement, Plan, PlanVersion);
@@ -190,6 +192,7 @@ passed_on! { Directory:
     allocations(filter: AllocationFilter, page: Page) -> Stretch<Allocation>;
     audit(filter: AuditFilter, page: Page) -> Stretch<AuditEntry>;
     decisions(filter: DecisionFilter, page: Page) -> Stretch<Decision>;
+    session_decisions(filter: SessionDecisionFilter, after: Option<DecisionId>, limit: u64) -> Vec<Decision>;
     decision_ids(from: DecisionId, limit: u64) -> Vec<DecisionId>;
     features_among(ids: Vec<FeatureId>) -> Vec<Feature>;
     plans_among(ids: Vec<PlanId>) -> Vec<Plan>;

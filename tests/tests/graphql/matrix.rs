@@ -5,9 +5,11 @@ use crate::asking::{ask, data};
 use almoner_tests::client::Raw;
 use almoner_tests::follow::{Events, Heard};
 use almoner_tests::program::{almoner, run};
+use almoner_tests::wait::ahead;
 use almoner_tests::{Call, Carve, Client, Database, Server, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A field of a root with arguments that name what the first tenant has, and whether a stranger's answer is a list, which must
 /// hold nothing of the first tenant's.
@@ -93,6 +95,18 @@ fn asked(field: &str, ids: &Ids) -> Option<Vec<String>> {
         "plan" => vec!["plan(externalId: \"pro\") { id }".to_owned()],
         "priceList" => vec!["priceList(currency: \"credits\") { id }".to_owned()],
         "policies" => vec!["policies { id externalId agents { id } customer { id } }".to_owned()],
+        "tryPolicy" => {
+            let span = format!("from: \"{}\", to: \"{}\"", ahead(Duration::ZERO), ahead(Duration::from_secs(600)));
+            [format!("agents: [\"{agent}\"],"), format!("customer: \"{customer}\","), String::new()]
+                .map(|of| {
+                    format!(
+                        "tryPolicy(input: {{ externalId: \"theirs\", name: \"x\", sessionKind: \"task\", {of} \
+                         lifetimeSeconds: 60, lines: [{{ feature: \"image.generate\", upTo: \"1\" }}] }}, {span}) \
+                         {{ sessions denied {{ session {{ id }} customer {{ id }} }} refusals {{ code }} }}"
+                    )
+                })
+                .into()
+        }
         "policy" => id_of("policy", policy, "id"),
         "customer" => id_of("customer", customer, "id"),
         "agent" => id_of("agent", agent, "id"),

@@ -20,6 +20,7 @@ mod webhook;
 
 pub(crate) use carving::{CarveAllocationInput, preview};
 pub(crate) use plan_change::preview as preview_plan_change;
+pub(crate) use policy::{AddPolicyInput, try_on};
 
 use async_graphql::MergedObject;
 

@@ -3,13 +3,15 @@
 use super::carving::read_scope;
 use super::conditions::{self, BusinessHoursInput, PaceInput};
 use crate::asker::asker;
-use crate::object::PolicyObject;
+use crate::object::{PolicyObject, PolicyTrialObject};
 use crate::refusal::{Checks, RefusalCode, Stop, kept, payload};
 use almoner_app::policies::{
-    self, AddPolicyError, LineAmount, NewPolicy, NewPolicyLine, NewSelector, RetirePolicyError,
+    self, AddPolicyError, LineAmount, NewPolicy, NewPolicyLine, NewSelector, RetirePolicyError, TryPolicyError,
 };
 use almoner_domain::policy::PolicyError;
+use almoner_domain::policy_trial::{TrialError, TrialOutcome};
 use almoner_domain::text::{ExternalId, FeatureKey, Label, Name, Named, SessionKind};
+use almoner_domain::time::Timestamp;
 use almoner_domain::zone::Zone;
 use async_graphql::{Context, InputObject, Object, Result};
 use std::time::Duration;
@@ -30,7 +32,7 @@ pub(crate) struct AddPolicyInput {
     /// On behalf of this customer, by our id or the provider's; of any by default.
     customer: Option<String>,
     /// What a session gets: 1 to 16 metered features, each once.
-    lines: Vec<PolicyLineInput>,
+    pub(crate) lines: Vec<PolicyLineInput>,
     /// Tools that its allocations may be used with; any by default.
     tools: Option<Vec<String>>,
     /// Resources that its allocations may be used on; any by default.
@@ -102,6 +104,42 @@ impl PolicyMutation {
 
 async fn add(context: &Context<'_>, input: AddPolicyInput) -> Result<PolicyObject, Stop> {
     let asker = asker(context)?;
+    let new = read(input)?;
+    policies::add(&asker.caller, &asker.desk.app, new).await.map(PolicyObject).map_err(refused)
+}
+
+/// What a policy would have done from one instant until another.
+pub(crate) async fn try_on(
+    context: &Context<'_>,
+    input: AddPolicyInput,
+    since: &str,
+    until: &str,
+) -> Result<PolicyTrialObject> {
+    match tried(context, input, since, until).await {
+        Ok(outcome) => Ok(PolicyTrialObject { outcome: Some(outcome), refusals: Vec::new() }),
+        Err(Stop::Refused(refusals)) => Ok(PolicyTrialObject { outcome: None, refusals }),
+        Err(Stop::Fault(error)) => Err(error),
+    }
+}
+
+async fn tried(context: &Context<'_>, input: AddPolicyInput, since: &str, until: &str) -> Result<TrialOutcome, Stop> {
+    let asker = asker(context)?;
+    let mut checks = Checks::default();
+    let since = checks.keep(&["from"], Timestamp::parse(since));
+    let until = checks.keep(&["to"], Timestamp::parse(until));
+    checks.done()?;
+    let tried = policies::try_on(&asker.caller, &asker.desk, read(input)?, kept(since)?, kept(until)?).await;
+    tried.map_err(|error| match error {
+        TryPolicyError::Policy(why) => refused(why),
+        TryPolicyError::Trial(TrialError::Span) => Stop::at(RefusalCode::Limit, &["to"], error),
+        TryPolicyError::Trial(TrialError::Sessions | TrialError::Calls) => {
+            Stop::at(RefusalCode::Limit, &["from"], error)
+        }
+        TryPolicyError::Trial(TrialError::Calendar) => Stop::at(RefusalCode::Invalid, &["zone"], error),
+    })
+}
+
+fn read(input: AddPolicyInput) -> Result<NewPolicy, Stop> {
     let mut checks = Checks::default();
     let external_id = checks.keep(&["externalId"], ExternalId::parse(&input.external_id));
     let name = checks.keep(&["name"], Name::parse(&input.name));
@@ -118,7 +156,7 @@ async fn add(context: &Context<'_>, input: AddPolicyInput) -> Result<PolicyObjec
     let live_max = input.live_max.map(|max| u32::try_from(max).unwrap_or_default());
     let zone = checks.keep(&["zone"], Zone::parse(input.zone.as_deref().unwrap_or("UTC")));
     checks.done()?;
-    let new = NewPolicy {
+    Ok(NewPolicy {
         external_id: kept(external_id)?,
         name: kept(name)?,
         agents: kept(agents)?,
@@ -130,8 +168,7 @@ async fn add(context: &Context<'_>, input: AddPolicyInput) -> Result<PolicyObjec
         lifetime,
         live_max,
         zone: kept(zone)?,
-    };
-    policies::add(&asker.caller, &asker.desk.app, new).await.map(PolicyObject).map_err(refused)
+    })
 }
 
 fn refused(error: AddPolicyError) -> Stop {

@@ -18,8 +18,10 @@ use crate::page::{Page, Stretch};
 use crate::plan::{Plan, PlanVersion};
 use crate::subscription::Subscription;
 use crate::tenant::Realm;
+use crate::text::SessionKind;
 use crate::time::Timestamp;
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// Which allocations: those that fulfil all that is named.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -59,6 +61,21 @@ pub struct DecisionFilter {
     pub until: Option<Timestamp>,
 }
 
+/// Which decisions of sessions: those of a kind, within a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionDecisionFilter {
+    /// In sessions of which kind.
+    pub kind: SessionKind,
+    /// By which agents; none for any.
+    pub agents: Option<BTreeSet<AgentId>>,
+    /// On behalf of which customer; none for any.
+    pub customer: Option<CustomerId>,
+    /// Taken at or after, to the millisecond.
+    pub since: Timestamp,
+    /// Taken before.
+    pub until: Timestamp,
+}
+
 /// Which entries of the audit trail: those that fulfil all that is named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
@@ -95,6 +112,14 @@ pub trait Directory: Send + Sync {
     async fn audit(&self, realm: Realm, filter: AuditFilter, page: Page) -> Result<Stretch<AuditEntry>, Fault>;
     /// Decisions.
     async fn decisions(&self, realm: Realm, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Fault>;
+    /// Decisions in sessions, oldest first, after the given one; at most `limit`.
+    async fn session_decisions(
+        &self,
+        realm: Realm,
+        filter: SessionDecisionFilter,
+        after: Option<DecisionId>,
+        limit: u64,
+    ) -> Result<Vec<Decision>, Fault>;
     /// Ids of decisions that are not below this one, oldest first, at most `limit`. Those of the last seconds may still come.
     async fn decision_ids(&self, realm: Realm, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Fault>;
 

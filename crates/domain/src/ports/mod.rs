@@ -17,7 +17,7 @@ mod treasury;
 pub use catalogue::{
     Agents, AuditTrail, Customers, Features, Installation, Keys, Plans, Policies, Prices, Store, Subscriptions, Work,
 };
-pub use directory::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
+pub use directory::{AllocationFilter, AuditFilter, DecisionFilter, Directory, SessionDecisionFilter};
 pub use gates::Gates;
 pub use ledger::{
     CarveAnswer, CarveRequest, ExtendRequest, HoldAnswer, HoldRequest, LeaseBatch, Ledger, SessionAnswer,

@@ -14,8 +14,11 @@ use almoner_domain::grant::GrantKind;
 use almoner_domain::id::{AllocationId, DecisionId, GrantId, Id, SessionId};
 use almoner_domain::ledger::RETENTION;
 use almoner_domain::page::Page;
-use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory, LeaseBatch};
+use almoner_domain::ports::{
+    AllocationFilter, AuditFilter, DecisionFilter, Directory, LeaseBatch, SessionDecisionFilter,
+};
 use almoner_domain::tenant::{Environment, Realm};
+use almoner_domain::text::SessionKind;
 use almoner_domain::time::Timestamp;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -107,6 +110,38 @@ pub async fn ids_of_decisions_follow_from_one_on(w: &World) {
     assert_eq!(told(ids[1], 2).await.unwrap(), ids[1..3]);
     w.pass(1);
     assert_eq!(told(w.id(), 100).await.unwrap(), []);
+}
+
+/// What was decided in sessions of a kind comes oldest first, page by page, and each member of the filter leaves out what is not of
+/// it.
+pub async fn decisions_in_sessions_come_oldest_first(w: &World) {
+    let since = w.clock_now();
+    let Scene { ada, decisions, .. } = Scene::of(w).await;
+    let session = ada.principals.session.expect("a session");
+    let named = w.directory.sessions_among(w.shop.realm, vec![session]).await.unwrap();
+    let kind = named[0].name.kind.clone();
+    let until = w.in_seconds(1);
+    let all = SessionDecisionFilter { kind, agents: None, customer: None, since, until };
+    let ask = async |filter: &SessionDecisionFilter, after, limit| {
+        let told = w.directory.session_decisions(w.shop.realm, filter.clone(), after, limit).await.unwrap();
+        told.iter().map(|one| decisions.iter().position(|other| other == one).expect("one of them")).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&all, None, 9).await, [0, 1, 2, 3], "the last one was in no session");
+    assert_eq!(ask(&all, Some(decisions[0].id), 2).await, [1, 2]);
+    assert_eq!(ask(&all, Some(decisions[4].id), 9).await, [0; 0]);
+    let by = |change: fn(&mut SessionDecisionFilter, &World)| {
+        let mut filter = all.clone();
+        change(&mut filter, w);
+        filter
+    };
+    assert_eq!(ask(&by(|f, w| f.agents = Some([w.shop.support.id].into())), None, 9).await, [2]);
+    assert_eq!(ask(&by(|f, w| f.customer = Some(w.shop.bolt.id)), None, 9).await, [3]);
+    assert_eq!(ask(&by(|f, _| f.kind = SessionKind::parse("other").unwrap()), None, 9).await, [0; 0]);
+    let within = SessionDecisionFilter { since: decisions[1].at, until: decisions[3].at, ..all.clone() };
+    assert_eq!(ask(&within, None, 9).await, [1, 2]);
+    for realm in elsewhere(w).await {
+        assert_eq!(w.directory.session_decisions(realm, all.clone(), None, 9).await.unwrap(), []);
+    }
 }
 
 /// Asked by id for two things, one of them twice, and for one that nobody has. The two are told in their realm, each once,

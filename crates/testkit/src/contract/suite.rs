@@ -167,6 +167,7 @@ macro_rules! contract_suite {
                 decisions_are_found_by_each_member_of_a_filter
                 a_decision_is_told_with_the_key_that_is_its_own
                 ids_of_decisions_follow_from_one_on
+                decisions_in_sessions_come_oldest_first
                 what_is_asked_for_by_id_is_told_once
                 grants_into_an_account_come_oldest_first
                 a_directory_is_its_realms_alone;

@@ -17,12 +17,12 @@ use almoner_domain::feature::Feature;
 use almoner_domain::grant::Grant;
 use almoner_domain::guard::{Guard, GuardRules, Guarded};
 use almoner_domain::id::{
-    AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, PlanId, PlanVersionId, SessionId,
+    AccountId, AgentId, AllocationId, CustomerId, DecisionId, FeatureId, GrantId, Id, PlanId, PlanVersionId, SessionId,
     SubscriptionId, UserId,
 };
 use almoner_domain::page::{Page, Stretch};
 use almoner_domain::plan::{Plan, PlanVersion};
-use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory};
+use almoner_domain::ports::{AllocationFilter, AuditFilter, DecisionFilter, Directory, SessionDecisionFilter};
 use almoner_domain::subscription::Subscription;
 use almoner_domain::tenant::Realm;
 use async_trait::async_trait;
@@ -118,6 +118,31 @@ impl Directory for MemoryStore {
     async fn decisions(&self, realm: Realm, filter: DecisionFilter, page: Page) -> Result<Stretch<Decision>, Fault> {
         let (core, _) = self.here("decisions")?;
         Ok(cut(core.decisions_where(core.eye(realm), &filter), |decision| decision.id, NewestFirst, page))
+    }
+
+    async fn session_decisions(
+        &self,
+        realm: Realm,
+        filter: SessionDecisionFilter,
+        after: Option<DecisionId>,
+        limit: u64,
+    ) -> Result<Vec<Decision>, Fault> {
+        let (core, _) = self.here("session_decisions")?;
+        let eye = core.eye(realm);
+        let (since, until) = (DecisionId::least_at(filter.since), DecisionId::least_at(filter.until));
+        let is_of = |decision: &&Decision| {
+            let session = |id| core.rows.sessions.find(eye, id);
+            let named = decision.on_behalf_of.and_then(|whom| Some((whom, whom.agent?, session(whom.session?)?)));
+            named.is_some_and(|(whom, agent, session)| {
+                session.name.kind == filter.kind
+                    && filter.agents.as_ref().is_none_or(|agents| agents.contains(&agent))
+                    && fits(filter.customer, Some(whom.customer))
+            })
+        };
+        // They are kept in the order of their ids.
+        let within = |decision: &&Decision| (since..until).contains(&decision.id) && Some(decision.id) > after;
+        let found = core.decisions(eye).filter(within).filter(is_of);
+        Ok(found.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
     }
 
     async fn decision_ids(&self, realm: Realm, from: DecisionId, limit: u64) -> Result<Vec<DecisionId>, Fault> {
