@@ -205,7 +205,7 @@ pub const SEEDS: &[Seed] = &[
         file: "crates/domain/src/ledger/roll.rs",
         before: "rollover.of(rest).saturating_sub(moved(carried, renewal.id))",
         after: "rollover.of(rest)",
-        suite: "contract_memory",
+        suite: "store",
         test: "timing::what_is_left_rolls_over",
     },
     Seed {
@@ -213,7 +213,7 @@ pub const SEEDS: &[Seed] = &[
         file: "crates/domain/src/ledger/grant.rs",
         before: "    let left = left(books.accounts.get(account)?, in_order, grant.id).min(balance.get(Pocket::Free));",
         after: "    let left = grant.there().min(balance.get(Pocket::Free));",
-        suite: "contract_memory",
+        suite: "store",
         test: "timing::what_expires_lapses",
     },
     Seed {

@@ -359,11 +359,12 @@ fn take(policy: &Policy, made: &mut Made, at: Timestamp, draws: &Draws) -> Resul
 mod tests {
     use super::*;
     use crate::id::{Id, PolicyId};
-    use crate::policy::{AgentSelector, PolicyLine, Zone};
+    use crate::policy::{AgentSelector, PolicyLine};
     use crate::price::PriceLine;
     use crate::scope::Scope;
     use crate::text::{ExternalId, Name, SessionKind};
     use crate::units::Scale;
+    use crate::zone::Zone;
 
     fn id<I: Id>(number: u128) -> I {
         I::from_uuid(uuid::Uuid::from_u128(number))
@@ -383,6 +384,7 @@ mod tests {
             customer: None,
             lines: vec![PolicyLine { feature: id(1), up_to: units(10), a_day: None }],
             scope: Scope::default(),
+            conditions: Default::default(),
             lifetime: Duration::from_secs(3_600),
             live_max: None,
             zone: Zone::parse("Europe/Berlin").unwrap(),
