@@ -42,7 +42,8 @@ const MET_MAX: usize = 4;
 /// Everything that a list may show beside its entries: what it is, the query, where its entries are, and the most of them that a
 /// request may cost.
 fn queries() -> Vec<(&'static str, String, [&'static str; 2], usize)> {
-    let allocation = "id state depth customer { id externalId } user { id } agent { id } session { key agent { id } } parent { id } \
+    let allocation = "id state depth customer { id externalId } user { id } agent { id guard { state why rules { stops } } } \
+        session { key agent { id } } parent { id } guard { state since why } \
         root { id } lines { feature { key } carved balance { free } movements(first: 2) { edges { node { amount } } } }";
     vec![
         (
@@ -120,7 +121,8 @@ fn queries() -> Vec<(&'static str, String, [&'static str; 2], usize)> {
         ),
         (
             "agents",
-            "query($first: Int) { agents(first: $first) { edges { node { sessions(first: 2) { edges { node { key } } } } } } }"
+            "query($first: Int) { agents(first: $first) { edges { node { guard { state since why rules { stops } }
+                sessions(first: 2) { edges { node { key } } } } } } }"
                 .to_owned(),
             ["agents", "edges"],
             50,

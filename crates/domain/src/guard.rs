@@ -18,8 +18,6 @@ pub const GUARD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 pub const GUARD_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 /// The largest count or share of a step: more is no bound.
 pub const GUARD_STEP_MAX: u32 = 1_000_000;
-/// The most bytes of why a step was taken.
-pub const GUARD_WHY_BYTES_MAX: usize = 300;
 
 /// How far the guard has gone, from nothing to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
