@@ -29,6 +29,8 @@ pub struct Server {
     folder: TempDir,
     place: Place,
     settings: Vec<(String, String)>,
+    /// Variables of its environment beside those of the test.
+    variables: Vec<(String, String)>,
     life: Option<Life>,
     address: watch::Sender<Option<String>>,
     client: Client,
@@ -67,7 +69,7 @@ impl Server {
         let address = watch::Sender::new(None);
         let client = Client::new(address.subscribe(), &shop.gate_key);
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Self { shop, other, folder, place, settings, life: None, address, client }
+        Self { shop, other, folder, place, settings, variables: Vec::new(), life: None, address, client }
     }
 
     /// A client by the shop's gate key.
@@ -98,6 +100,11 @@ impl Server {
         self.settings.push((key.to_owned(), value.to_owned()));
     }
 
+    /// Gives a variable of the environment a value, for the lives that follow.
+    pub fn export(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Its settings as arguments of any command.
     pub fn set_arguments(&self) -> Vec<String> {
         self.settings.iter().map(|(key, value)| format!("--set={key}={value}")).collect()
@@ -123,6 +130,7 @@ impl Server {
         let mut command = self.almoner(&["serve", "--listen", "127.0.0.1:0"]);
         command.args(self.set_arguments().iter().filter(|set| role.is_none() || !set.starts_with("--set=role=")));
         command.args(role.map(|role| format!("--role={role}")));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let (tell, heard) = oneshot::channel();
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();

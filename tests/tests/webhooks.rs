@@ -18,6 +18,7 @@ on_each_database! {
     each_attempt_is_in_the_log;
     a_receiver_that_is_gone_hears_no_more_until_it_is_enabled_again;
     a_server_killed_before_it_could_record_sends_again_under_the_same_id;
+    a_proxy_of_the_environment_is_not_asked;
     private_addresses_are_refused_where_they_are_set_and_where_they_are_called;
     a_rotated_secret_signs_beside_its_successor_and_neither_can_be_read;
 }
@@ -504,5 +505,24 @@ async fn a_rotated_secret_signs_beside_its_successor_and_neither_can_be_read(dat
             }
         }
     }
+    server.end().await;
+}
+
+async fn a_proxy_of_the_environment_is_not_asked(database: Database) {
+    let trap = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    trap.set_nonblocking(true).expect("a listener that does not wait");
+    let proxy = format!("http://{}", trap.local_addr().expect("an address"));
+    let mut server = Server::prepare(database.make().await, &QUICK);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        server.export(name, &proxy);
+    }
+    server.restart().await;
+    let mut receiver = Receiver::start(Language::JavaScript).await;
+    let staff = Staff::of(&server, &server.shop);
+    let endpoint = staff.add_to(&mut receiver, "").await;
+    let event = staff.test(&endpoint).await;
+    staff.stands(&event, "DELIVERED").await;
+    let asked = trap.accept().expect_err("nobody has asked the proxy");
+    assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
     server.end().await;
 }

@@ -4,6 +4,7 @@
 //! does, what nobody has used or been handed lapses; what comes back later lapses then. One that lasts longer than its window is
 //! carried into the next.
 
+use crate::account::Account;
 use crate::id::{AccountId, EntitlementId, GrantId};
 use crate::text::ExternalId;
 use crate::time::Timestamp;
@@ -130,6 +131,34 @@ impl GrantStage {
 }
 
 impl Grant {
+    /// What a plan grants into a window of an entitlement: it lasts as long as that, and burns as its kind does.
+    pub fn of_plan(
+        id: GrantId,
+        entitlement: EntitlementId,
+        account: &Account,
+        kind: GrantKind,
+        amount: Units,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            entitlement,
+            account: account.id,
+            kind,
+            amount,
+            priority: kind.plan_priority(),
+            effective_at: account.window.start,
+            expires_at: account.window.end,
+            created_at: now,
+            voided_at: None,
+            taken_back: Units::ZERO,
+            lapsed: Units::ZERO,
+            stage: GrantStage::Live,
+            carried_from: None,
+            external_id: None,
+        }
+    }
+
     /// Units that it has in its account, used or not.
     pub fn there(&self) -> Units {
         match self.stage {

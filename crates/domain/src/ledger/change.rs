@@ -105,23 +105,8 @@ fn raise(
     let due: Units = there.map(|grant| grant.amount.saturating_sub(grant.taken_back)).sum();
     let over = row.balance.granted().saturating_sub(due);
     let granted = by.saturating_sub(over);
-    let grant = Grant {
-        id: books.new_id::<GrantId>(),
-        entitlement,
-        account,
-        kind,
-        amount: by,
-        priority: kind.plan_priority(),
-        effective_at: books.now,
-        expires_at: row.window.end,
-        created_at: books.now,
-        voided_at: None,
-        taken_back: Units::ZERO,
-        lapsed: Units::ZERO,
-        stage: GrantStage::Live,
-        carried_from: None,
-        external_id: None,
-    };
+    let id = books.new_id::<GrantId>();
+    let grant = Grant { effective_at: books.now, ..Grant::of_plan(id, entitlement, row, kind, by, books.now) };
     books.post(account, None, Some(Pocket::Free), granted, Cause::Grant(grant.id))?;
     books.grants.push(grant);
     let row = books.accounts.change(account)?;

@@ -3,7 +3,7 @@
 use super::books::{Books, LedgerError};
 use crate::account::{Account, AccountOwner, Balance, Pocket};
 use crate::calendar::Window;
-use crate::grant::{Grant, GrantKind, GrantStage};
+use crate::grant::{Grant, GrantKind};
 use crate::id::{AccountId, GrantId};
 use crate::movement::Cause;
 use crate::plan::Offer;
@@ -32,24 +32,8 @@ fn grant(
     kind: GrantKind,
     amount: Units,
 ) -> Result<(), LedgerError> {
-    let window = books.accounts.get(account)?.window;
-    let grant = Grant {
-        id: books.new_id::<GrantId>(),
-        entitlement: entitlement.id,
-        account,
-        kind,
-        amount,
-        priority: kind.plan_priority(),
-        effective_at: window.start,
-        expires_at: window.end,
-        created_at: books.now,
-        voided_at: None,
-        taken_back: Units::ZERO,
-        lapsed: Units::ZERO,
-        stage: GrantStage::Live,
-        carried_from: None,
-        external_id: None,
-    };
+    let (id, row) = (books.new_id::<GrantId>(), books.accounts.get(account)?);
+    let grant = Grant::of_plan(id, entitlement.id, row, kind, amount, books.now);
     books.post(account, None, Some(Pocket::Free), amount, Cause::Grant(grant.id))?;
     books.grants.push(grant);
     Ok(())
