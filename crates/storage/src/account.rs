@@ -51,7 +51,8 @@ realm_table! {
 const NOUN: &str = "account";
 
 /// What of an account can change.
-const CHANGING: [Column; 10] = [
+const CHANGING: [Column; 11] = [
+    Column::Overage,
     Column::Closed,
     Column::Granted,
     Column::Free,

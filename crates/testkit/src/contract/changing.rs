@@ -1,9 +1,9 @@
 //! Plans that change: the difference is granted or taken once, what is out is taken when it returns, a change is made once at its
 //! time, and what is paused gives nothing and loses nothing.
 
-use super::World;
 use super::hand::{GateHand, LeaseHand, settle};
 use super::world::stands;
+use super::{World, delivering};
 use crate::author;
 use crate::image_shop::{GENERATIONS, MONTH_END, at, external, name, units};
 use almoner_domain::account::Pocket;
@@ -11,6 +11,7 @@ use almoner_domain::allocation::AllocationState;
 use almoner_domain::audit::AuthorRole;
 use almoner_domain::feature::StaticValue;
 use almoner_domain::grant::GrantKind;
+use almoner_domain::happening::HappeningKind;
 use almoner_domain::id::{EntitlementId, FeatureId, PlanId};
 use almoner_domain::lease::Wish;
 use almoner_domain::ledger::CarveRefusal;
@@ -569,6 +570,13 @@ pub async fn what_may_be_used_beyond_follows_the_plan(w: &World) {
         let expected = [(GrantKind::Renewal, amount), (GrantKind::Overage, overage)];
         assert_eq!(told(quota.account).await, expected);
     }
+    delivering::listen(w, [HappeningKind::EntitlementOverage]).await;
+    let gate = w.gate().await;
+    let mut lease = gate.lease(w, w.quota(w.shop.generate.id).await.account, 101).await;
+    lease.used = 101;
+    gate.say(w, &mut lease, settle()).await;
+    w.deliveries.pump(1_000, delivering::wire).await.unwrap();
+    assert_eq!(delivering::all(w).await.len(), 1, "one more than the quota is used");
     w.clock.set(at(MONTH_END));
     let quota = w.quota(w.shop.generate.id).await;
     assert_eq!(told(quota.account).await, [(GrantKind::Renewal, 100), (GrantKind::Overage, 20)]);
