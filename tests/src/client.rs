@@ -135,6 +135,16 @@ impl Client {
         self.try_get(path).await.unwrap_or_else(|lost| panic!("{path}: {lost:?}"))
     }
 
+    /// Asks by GraphQL what has an answer, and answers the data.
+    ///
+    /// # Panics
+    /// Panics with errors where there are some.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Value {
+        let answer = self.post("/graphql", &json!({ "query": query, "variables": variables })).await.json();
+        assert!(answer["errors"].is_null(), "{query}: {answer}");
+        answer["data"].clone()
+    }
+
     /// Asks until there is an answer, as a client does that has an idempotency key or asks for what can be repeated. Also
     /// says what came in between.
     pub async fn insist(&self, path: &str, body: &Value) -> (Reply, Setbacks) {

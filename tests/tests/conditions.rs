@@ -2,7 +2,7 @@
 
 use almoner_domain::time::{Clock, DAY, Timestamp};
 use almoner_server::SystemClock;
-use almoner_tests::{Call, Carve, Client, Database, Server, on_each_database};
+use almoner_tests::{Call, Carve, Database, Server, on_each_database};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -47,12 +47,6 @@ fn uses(allocation: &str) -> Call {
     Call::on(allocation).uses(GENERATE, 1)
 }
 
-async fn graphql(staff: &Client, query: &str, variables: Value) -> Value {
-    let answer = staff.post("/graphql", &json!({ "query": query, "variables": variables })).await.json();
-    assert!(answer["errors"].is_null(), "{answer}");
-    answer["data"].clone()
-}
-
 async fn a_call_outside_the_hours_is_denied_with_when_it_opens(database: Database) {
     let server = Server::start(database).await;
     let client = server.client();
@@ -94,7 +88,7 @@ async fn so_many_calls_are_allowed_at_once_and_no_more(database: Database) {
     let mutation = "mutation($input: AdjustAllocationInput!) { topUpAllocation(input: $input) { allocation { id } refusals { message } } }";
     let input = json!({ "id": card.id(), "lines": [{ "feature": GENERATE, "amount": "5" }] });
     let staff = client.with_key(&server.shop.operator_key);
-    let topped = graphql(&staff, mutation, json!({ "input": input })).await;
+    let topped = staff.graphql(mutation, json!({ "input": input })).await;
     assert_eq!(topped["topUpAllocation"]["refusals"], json!([]), "{topped}");
     assert_eq!(client.consume(&uses(card.id())).await.reason(), "rate_limited");
     assert_eq!(client.statement(card.id()).await.line(GENERATE).used, 5);
@@ -128,7 +122,7 @@ async fn a_policys_allocations_have_its_conditions(database: Database) {
     let mut input = json!({ "externalId": "chats", "name": "Chats", "sessionKind": "chat", "lifetimeSeconds": 600,
         "lines": [{ "feature": GENERATE, "upTo": "9" }], "pace": { "calls": 1, "perSeconds": 600 },
         "idleTimeoutSeconds": 120 });
-    let added = graphql(&staff, mutation, json!({ "input": input })).await;
+    let added = staff.graphql(mutation, json!({ "input": input })).await;
     assert_eq!(added["addPolicy"]["policy"]["idleTimeoutSeconds"], 120, "{added}");
     let mut chat = Call::of_user("acme-shop", "ada").uses(GENERATE, 1);
     chat.0["agent"] = "catalogue".into();
@@ -137,7 +131,7 @@ async fn a_policys_allocations_have_its_conditions(database: Database) {
     assert_eq!(client.consume(&chat).await.reason(), "rate_limited");
     input["externalId"] = "office".into();
     input["hours"] = json!({ "zone": "Europe/Berlin", "openings": [opening], "holidays": ["2026-12-25"] });
-    let added = graphql(&staff, mutation, json!({ "input": input })).await;
+    let added = staff.graphql(mutation, json!({ "input": input })).await;
     assert_eq!(added["addPolicy"]["policy"]["hours"], input["hours"], "{added}");
     server.end().await;
 }
@@ -153,7 +147,7 @@ async fn people_say_and_see_conditions(database: Database) {
     let input = json!({ "customer": "acme-shop", "agent": "catalogue", "session": { "kind": "task", "key": "seen" },
         "lines": [{ "feature": GENERATE, "amount": "5" }], "hours": hours, "idleTimeoutSeconds": 900,
         "pace": { "calls": 10, "perSeconds": 60 } });
-    let carved = graphql(&staff, mutation, json!({ "input": input })).await;
+    let carved = staff.graphql(mutation, json!({ "input": input })).await;
     let allocation = &carved["carveAllocation"]["allocation"];
     for member in ["hours", "pace", "idleTimeoutSeconds"] {
         assert_eq!(allocation[member], input[member], "{carved}");

@@ -24,9 +24,7 @@ impl Staff {
     }
 
     async fn ask(&self, query: &str) -> Value {
-        let answer = self.0.post("/graphql", &json!({ "query": query })).await.json();
-        assert!(answer["errors"].is_null(), "{query}: {answer}");
-        answer["data"].clone()
+        self.0.graphql(query, json!({})).await
     }
 
     /// A mutation, or its refusals.

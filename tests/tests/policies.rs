@@ -41,20 +41,14 @@ fn allocation(decision: &Decision) -> String {
     decision.0["allocation"].as_str().unwrap_or_else(|| panic!("no allocation: {decision:?}")).to_owned()
 }
 
-async fn graphql(staff: &Client, query: &str, variables: Value) -> Value {
-    let answer = staff.post("/graphql", &json!({ "query": query, "variables": variables })).await.json();
-    assert!(answer["errors"].is_null(), "{answer}");
-    answer["data"].clone()
-}
-
 async fn add(staff: &Client, input: Value) -> Value {
     let mutation = "mutation($input: AddPolicyInput!) { addPolicy(input: $input) { policy { id } refusals { code message path } } }";
-    graphql(staff, mutation, json!({ "input": input })).await["addPolicy"].clone()
+    staff.graphql(mutation, json!({ "input": input })).await["addPolicy"].clone()
 }
 
 async fn retire(staff: &Client, policy: &str) {
     let mutation = "mutation($input: RetirePolicyInput!) { retirePolicy(input: $input) { policy { retiredAt } refusals { message } } }";
-    let retired = graphql(staff, mutation, json!({ "input": { "policy": policy } })).await;
+    let retired = staff.graphql(mutation, json!({ "input": { "policy": policy } })).await;
     assert!(retired["retirePolicy"]["policy"]["retiredAt"].is_string(), "{retired}");
 }
 
@@ -102,7 +96,7 @@ async fn a_thousand_first_calls_make_one_allocation(database: Database) {
     assert_eq!(cards.len(), 1, "one session, one allocation");
     let allowed = decisions.iter().filter(|decision| decision.allowed()).count();
     assert_eq!(allowed, 50, "all that it has is served, and no more");
-    let count = graphql(&staff, "{ allocations(first: 100) { edges { node { id } } } }", json!({})).await;
+    let count = staff.graphql("{ allocations(first: 100) { edges { node { id } } } }", json!({})).await;
     assert_eq!(count["allocations"]["edges"].as_array().map(Vec::len), Some(1));
     server.end().await;
 }
@@ -252,12 +246,10 @@ async fn a_retired_policy_makes_no_new_ones_and_a_label_finds_an_agent(database:
     assert_eq!(add(&staff, input.clone()).await["refusals"], json!([]));
     assert_eq!(client.consume(&ticket("T-new", 1)).await.reason(), "not_entitled", "it does not bear the label yet");
     let label = "mutation { labelAgent(input: { agent: \"support\", labels: [\"triage\"] }) { agent { labels } refusals { message } } }";
-    assert_eq!(graphql(&staff, label, json!({})).await["labelAgent"]["agent"]["labels"], json!(["triage"]));
+    assert_eq!(staff.graphql(label, json!({})).await["labelAgent"]["agent"]["labels"], json!(["triage"]));
     assert_eq!(client.consume(&ticket("T-new", 1)).await.remaining(REPLY), 6);
     assert_eq!(add(&staff, input).await["refusals"][0]["code"], "TAKEN");
-    let all = graphql(
-        &staff,
-        "{ policies { externalId retiredAt agentLabel sessionKind lines { upTo aDay feature { key } } agents { externalId } } }",
+    let all = staff.graphql("{ policies { externalId retiredAt agentLabel sessionKind lines { upTo aDay feature { key } } agents { externalId } } }",
         json!({}),
     )
     .await;
@@ -343,7 +335,7 @@ async fn a_policy_is_tried_on_what_was_used(database: Database) {
         for (member, value) in change.as_object().expect("an object") {
             input[member] = value.clone();
         }
-        graphql(&staff, query, json!({ "input": input, "from": from, "to": to })).await["tryPolicy"].clone()
+        staff.graphql(query, json!({ "input": input, "from": from, "to": to })).await["tryPolicy"].clone()
     };
     let told = eventually("the ledger has heard of all", async || {
         let told = tried(json!({}), &to).await;
@@ -387,7 +379,7 @@ async fn a_policy_is_tried_on_what_was_used(database: Database) {
     assert_eq!(long["sessions"], Value::Null);
     let wrong = tried(json!({ "lines": [] }), &to).await;
     assert_eq!(wrong["refusals"][0]["path"], json!(["lines"]), "{wrong}");
-    let policies = graphql(&staff, "{ policies { externalId } }", json!({})).await;
+    let policies = staff.graphql("{ policies { externalId } }", json!({})).await;
     assert_eq!(policies["policies"].as_array().map(Vec::len), Some(1), "nothing was made: {policies}");
     server.end().await;
 }

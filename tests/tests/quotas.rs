@@ -15,16 +15,10 @@ on_each_database! {
     terms_that_cannot_be_are_refused;
 }
 
-async fn graphql(staff: &Client, query: &str, variables: Value) -> Value {
-    let answer = staff.post("/graphql", &json!({ "query": query, "variables": variables })).await.json();
-    assert!(answer["errors"].is_null(), "{answer}");
-    answer["data"].clone()
-}
-
 async fn issue(staff: &Client, input: Value) -> Value {
     let mutation = "mutation($input: IssueGrantInput!) { issueGrant(input: $input) {
         grant { id stage effectiveAt expiresAt } refusals { code path message } } }";
-    graphql(staff, mutation, json!({ "input": input })).await["issueGrant"].clone()
+    staff.graphql(mutation, json!({ "input": input })).await["issueGrant"].clone()
 }
 
 fn promotion(amount: &str) -> Value {
@@ -49,7 +43,7 @@ async fn a_grant_begins_and_expires_by_itself(database: Database) {
     assert!(client.consume(&Call::of("acme-shop").uses(GENERATE, 100)).await.allowed(), "it burns first");
     eventually("it expires", async || (remaining(&client, "acme-shop").await == before).then_some(())).await;
     let read = "query($id: ID!) { node(id: $id) { ... on Grant { stage amount lapsed } } }";
-    let grant = graphql(&staff, read, json!({ "id": issued["grant"]["id"] })).await;
+    let grant = staff.graphql(read, json!({ "id": issued["grant"]["id"] })).await;
     assert_eq!(grant["node"], json!({ "stage": "EXPIRED", "amount": "250", "lapsed": "150" }));
     server.end().await;
 }
@@ -66,7 +60,7 @@ async fn subscribe(staff: &Client, line: Value, turns_in: Duration) {
         ("subscribe", "SubscribeInput", json!({ "customer": "turner", "plan": "rolling", "anchor": anchor })),
     ] {
         let mutation = format!("mutation($input: {kind}!) {{ {name}(input: $input) {{ refusals {{ message }} }} }}");
-        let done = graphql(staff, &mutation, json!({ "input": input })).await;
+        let done = staff.graphql(&mutation, json!({ "input": input })).await;
         assert_eq!(done[name]["refusals"], json!([]), "{name}");
     }
 }
@@ -85,7 +79,7 @@ async fn a_month_turns_and_what_was_left_goes_on(database: Database) {
     assert!(client.consume(&Call::of("turner").uses(GENERATE, 150)).await.allowed());
     assert_eq!(client.consume(&Call::of("turner").uses(GENERATE, 1)).await.reason(), "exhausted");
     let read = "query { customer(id: \"turner\") { entitlements { grants { grant { kind amount } burnt left } } } }";
-    let told = graphql(&staff, read, json!({})).await;
+    let told = staff.graphql(read, json!({})).await;
     let mut grants: Vec<String> = told["customer"]["entitlements"][0]["grants"]
         .as_array()
         .expect("grants")
@@ -126,11 +120,11 @@ async fn terms_that_cannot_be_are_refused(database: Database) {
     ] {
         let mut line = json!({ "feature": GENERATE, "amount": "10", "period": "MONTH" });
         line.as_object_mut().expect("an object").extend(members.as_object().cloned().unwrap_or_default());
-        let refused = graphql(&staff, mutation, json!({ "input": { "plan": "pro", "lines": [line] } })).await;
+        let refused = staff.graphql(mutation, json!({ "input": { "plan": "pro", "lines": [line] } })).await;
         assert_eq!(refused["publishPlan"]["refusals"][0]["path"], path, "{refused}");
     }
     let line = json!({ "feature": "image.background_removal", "overage": "5" });
-    let refused = graphql(&staff, mutation, json!({ "input": { "plan": "pro", "lines": [line] } })).await;
+    let refused = staff.graphql(mutation, json!({ "input": { "plan": "pro", "lines": [line] } })).await;
     assert_eq!(refused["publishPlan"]["refusals"][0]["path"], json!(["lines", "0", "amount"]), "{refused}");
     server.end().await;
 }

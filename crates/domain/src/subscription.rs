@@ -31,6 +31,11 @@ impl Subscription {
     pub fn is_due(&self, at: Timestamp) -> bool {
         self.ended_at.is_none() && self.changes_at.is_some_and(|due| due <= at)
     }
+
+    /// Does it give nothing for now?
+    pub fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
+    }
 }
 
 /// What happened to a subscription.

@@ -65,7 +65,7 @@ impl Gate {
             Ok(draws) => draws,
             Err(denial) => return Ok(self.peek(request, Some((&handle, &[], &[])), Some(denial))),
         };
-        if let Err(denial) = self.guards.admit(&handle, self.clock.uptime(), false) {
+        if let Err(denial) = self.guards.admit(&handle, uptime, false) {
             return Ok(self.peek(request, Some((&handle, &[], &[])), Some(denial)));
         }
         let left = self.left(by, call, &handle, &draws).await.map_err(|fault| Refusal::Unavailable(Some(fault)))?;

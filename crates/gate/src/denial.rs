@@ -112,8 +112,7 @@ pub(crate) fn rate_limited(handle: &Handle, stopped: Stopped, interval: Duration
         "{who} is slowed down, because it shows signs of running away: one call in {} s is admitted. Somebody can resume it.",
         interval.as_secs()
     );
-    let wait = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
-    Denial { retry_after_s: Some(wait), ..denial(handle, Reason::RateLimited, level, message) }
+    Denial { retry_after_s: Some(whole(wait)), ..denial(handle, Reason::RateLimited, level, message) }
 }
 
 /// Another tool or resource than it was made for.

@@ -220,7 +220,7 @@ async fn from_allocation(tx: &Tx, parent: AllocationId) -> Result<Found, Trouble
         return Ok(nobody(CarveAnswer::UnknownParent));
     };
     let running = subscription::running(tx, parent.principals.customer).await?;
-    if running.is_some_and(|running| running.paused_at.is_some()) {
+    if running.is_some_and(|running| running.is_paused()) {
         return Ok(nobody(CarveAnswer::Refused(CarveRefusal::Paused)));
     }
     Ok(Found::Giver(Box::new(Giver {

@@ -322,7 +322,7 @@ async fn pause(
         Ok(old) => old,
         Err(answer) => return Ok(Outcome::Undo(answer)),
     };
-    if old.paused_at.is_some() == is_paused {
+    if old.is_paused() == is_paused {
         return Ok(Outcome::Undo(Steered::Already));
     }
     let now = Subscription { paused_at: is_paused.then(|| tx.now()), ..old };

@@ -25,6 +25,9 @@ pub(crate) async fn end_idle(tx: &Tx, ids: &[AllocationId]) -> Result<Outcome<u6
             None => {}
         }
     }
+    if idle.is_empty() {
+        return Ok(Outcome::Keep(0));
+    }
     let mut books = end::load(tx, families).await?;
     for id in idle {
         ledger::end(&mut books, id, AllocationState::Expired)?;

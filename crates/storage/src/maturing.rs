@@ -11,22 +11,26 @@ use almoner_domain::ledger::{self, Books};
 use almoner_domain::subscription::Entitlement;
 use std::collections::BTreeSet;
 
-/// Carries over what is left of an entitlement's last window into one that is being opened. The books hold both.
-pub(crate) async fn carry_over(
-    tx: &Tx,
+/// Carries over what is left of an entitlement's last window into one that is being opened. The books hold both; `grants` are those
+/// of the last one, among others.
+pub(crate) fn carry_over(
     books: &mut Books<'_>,
     entitlement: &Entitlement,
-    last: Option<&Account>,
+    last: &Account,
     into: AccountId,
+    grants: &[Grant],
 ) -> Result<(), Trouble> {
-    let Some(last) = last else { return Ok(()) };
     let rollover = entitlement.beyond().rollover;
-    let old = grant::of_accounts(tx, &[last.id]).await?;
+    let old = own(grants, last.id);
     if ledger::goes_on(rollover, last, &old) {
         ledger::close_window(books, last.id)?;
         ledger::roll(books, last.id, into, rollover, old, &[])?;
     }
     Ok(())
+}
+
+fn own(grants: &[Grant], account: AccountId) -> Vec<Grant> {
+    grants.iter().filter(|grant| grant.account == account).cloned().collect()
 }
 
 /// Does what grants of these accounts want, and answers of how many accounts that was.
@@ -45,7 +49,7 @@ pub(crate) async fn mature(tx: &Tx, ids: &[AccountId]) -> Result<Outcome<u64>, T
         books.leases.load(lease.id, lease);
     }
     for account in &accounts {
-        let own: Vec<Grant> = all.iter().filter(|grant| grant.account == account.id).cloned().collect();
+        let own = own(&all, account.id);
         if account.closed {
             roll_on(tx, &mut books, account, own).await?;
         } else {
@@ -60,6 +64,9 @@ pub(crate) async fn mature(tx: &Tx, ids: &[AccountId]) -> Result<Outcome<u64>, T
 async fn roll_on(tx: &Tx, books: &mut Books<'_>, closed: &Account, own: Vec<Grant>) -> Result<(), Trouble> {
     // Written as they are: what was to be done within the window is not any more.
     books.grants.extend(own.iter().filter(|grant| grant.stage != GrantStage::Rolling).cloned());
+    if own.iter().all(|grant| grant.stage != GrantStage::Rolling) {
+        return Ok(());
+    }
     let AccountOwner::Entitlement(id) = closed.owner else { return Ok(()) };
     let Some(entitlement) = entitlement::find(tx, id).await? else { return Ok(()) };
     let newest = account::last_of(tx, &BTreeSet::from([id])).await?.remove(&id);
@@ -68,8 +75,6 @@ async fn roll_on(tx: &Tx, books: &mut Books<'_>, closed: &Account, own: Vec<Gran
         books.accounts.load(account.id, account);
     }
     let carried = grant::of_accounts(tx, &[newest.id]).await?;
-    if own.iter().any(|grant| grant.stage == GrantStage::Rolling) {
-        ledger::roll(books, closed.id, newest.id, entitlement.beyond().rollover, own, &carried)?;
-    }
+    ledger::roll(books, closed.id, newest.id, entitlement.beyond().rollover, own, &carried)?;
     Ok(())
 }

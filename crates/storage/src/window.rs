@@ -3,7 +3,7 @@
 use crate::store::{Outcome, SqlStore};
 use crate::trouble::Trouble;
 use crate::tx::Tx;
-use crate::{account, books, change_plan, entitlement, maturing, subscription};
+use crate::{account, books, change_plan, entitlement, grant, maturing, subscription};
 use almoner_domain::account::{Account, AccountOwner};
 use almoner_domain::calendar::Window;
 use almoner_domain::fault::Fault;
@@ -37,7 +37,7 @@ impl Subject {
 
     /// Does it give nothing for now?
     pub(crate) fn is_paused(&self) -> bool {
-        self.subscription.as_ref().is_some_and(|subscription| subscription.paused_at.is_some())
+        self.subscription.as_ref().is_some_and(Subscription::is_paused)
     }
 
     /// The account that the subject draws on for a feature: the user's share where there is one, else the customer's.
@@ -186,13 +186,17 @@ pub(crate) async fn open_missing(tx: &Tx, running: &Subscription) -> Result<u64,
     for account in account::hold(tx, &held).await? {
         books.accounts.load(account.id, account);
     }
+    let ids: Vec<AccountId> = last.values().map(|account| account.id).collect();
+    let grants = grant::of_accounts(tx, &ids).await?;
     for root in roots {
         let Some(window) = next_window(root, last.get(&root.id), tx.now()) else { continue };
         let parent = match open.remove(&root.id) {
             Some(account) => account.id,
             None => {
                 let opened = ledger::open_window(&mut books, root, window)?;
-                maturing::carry_over(tx, &mut books, root, last.get(&root.id), opened).await?;
+                if let Some(last) = last.get(&root.id) {
+                    maturing::carry_over(&mut books, root, last, opened, &grants)?;
+                }
                 opened
             }
         };

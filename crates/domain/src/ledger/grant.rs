@@ -7,6 +7,7 @@ use crate::id::{AccountId, GrantId, LeaseId};
 use crate::lease::LeaseState;
 use crate::movement::Cause;
 use crate::notice::{Change, Event};
+use crate::time::Timestamp;
 use crate::units::Units;
 
 /// Issues a grant into an open window. False when the account would hold more than the ledger can count. The units of one that is not
@@ -43,41 +44,49 @@ pub fn mature(books: &mut Books<'_>, account: AccountId, mut all: Vec<Grant>) ->
         return Ok(());
     }
     burn_order(&mut all);
-    let now = books.now;
+    let window_end = books.accounts.get(account)?.window.end;
     for place in 0..all.len() {
-        let mut grant = all[place].clone();
-        let is_over = grant.expires_at.is_some_and(|end| end <= now);
-        let is_news = grant.due_at(books.accounts.get(account)?.window.end, now).is_some();
-        if grant.voided_at.is_some() || !is_news {
+        if all[place].voided_at.is_some() || all[place].due_at(window_end, books.now).is_none() {
             continue;
         }
-        if grant.stage == GrantStage::Pending && grant.effective_at <= now && !is_over {
-            // What cannot be counted waits until it can.
-            let _ = begin(books, &mut grant)?;
-            books.changes.push(Change::Catalogue);
-        }
-        let is_near = grant.expiring_at().is_some_and(|at| at <= now);
-        if grant.stage == GrantStage::Live && is_near && !is_over {
-            grant.stage = GrantStage::Expiring;
-            books.announce(Event::GrantExpiring(grant.id));
-        }
-        if is_over && grant.stage != GrantStage::Expired {
-            if grant.stage == GrantStage::Pending {
-                // Its units have never been anywhere.
-                grant.taken_back = grant.amount;
-            }
-            grant.stage = GrantStage::Expired;
-            books.announce(Event::GrantExpired(grant.id));
-        }
-        all[place] = grant.clone();
-        if grant.stage == GrantStage::Expired {
-            grant.lapsed = grant.lapsed.saturating_add(lapse(books, account, &all, place)?);
-            all[place] = grant.clone();
+        advance(books, &mut all[place])?;
+        if all[place].stage == GrantStage::Expired {
+            let more = lapse(books, account, &all, place)?;
+            let grant = &mut all[place];
+            grant.lapsed = grant.lapsed.saturating_add(more);
             if !grant.there().is_zero() {
                 recall(books, account)?;
             }
         }
-        books.grants.push(grant);
+        books.grants.push(all[place].clone());
+    }
+    Ok(())
+}
+
+/// Brings a grant to the stage that it has reached by now, and announces it.
+fn advance(books: &mut Books<'_>, grant: &mut Grant) -> Result<(), LedgerError> {
+    let now = books.now;
+    let is_reached = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+    if is_reached(grant.expires_at) {
+        if grant.stage == GrantStage::Expired {
+            return Ok(());
+        }
+        if grant.stage == GrantStage::Pending {
+            // Its units have never been anywhere.
+            grant.taken_back = grant.amount;
+        }
+        grant.stage = GrantStage::Expired;
+        books.announce(Event::GrantExpired(grant.id));
+        return Ok(());
+    }
+    if grant.stage == GrantStage::Pending && grant.effective_at <= now {
+        // What cannot be counted waits until it can.
+        let _ = begin(books, grant)?;
+        books.changes.push(Change::Catalogue);
+    }
+    if grant.stage == GrantStage::Live && is_reached(grant.expiring_at()) {
+        grant.stage = GrantStage::Expiring;
+        books.announce(Event::GrantExpiring(grant.id));
     }
     Ok(())
 }

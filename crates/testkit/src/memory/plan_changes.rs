@@ -76,7 +76,7 @@ impl Core {
     /// Does the customer's subscription give nothing for now?
     pub(super) fn is_paused(&self, now: Timestamp, realm: Realm, customer: CustomerId) -> bool {
         let running = self.rows.catalogue(realm).and_then(|known| known.running(customer, now));
-        running.is_some_and(|running| running.paused_at.is_some())
+        running.is_some_and(Subscription::is_paused)
     }
 
     /// Makes the change of a customer's subscription that is due, where one is; false where none is.
@@ -300,7 +300,7 @@ impl Core {
             Ok(old) => old,
             Err(answer) => return Ok(answer),
         };
-        if old.paused_at.is_some() == is_paused {
+        if old.is_paused() == is_paused {
             return Ok(Steered::Already);
         }
         let now = Subscription { paused_at: is_paused.then_some(pen.now), ..old };

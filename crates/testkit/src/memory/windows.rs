@@ -12,7 +12,7 @@ use almoner_domain::id::{AccountId, CustomerId, FeatureId, UserId};
 use almoner_domain::ledger::{self, Books, LedgerError};
 use almoner_domain::notice::Event;
 use almoner_domain::ports::SubjectName;
-use almoner_domain::subscription::Entitlement;
+use almoner_domain::subscription::{Entitlement, Subscription};
 use almoner_domain::tenant::Realm;
 use almoner_domain::time::Timestamp;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Subject {
 impl Subject {
     /// Does it give nothing for now?
     pub(super) fn is_paused(&self) -> bool {
-        self.entitled.subscription.as_ref().is_some_and(|subscription| subscription.paused_at.is_some())
+        self.entitled.subscription.as_ref().is_some_and(Subscription::is_paused)
     }
 
     pub(super) fn user_id(&self) -> Option<UserId> {
